@@ -13,7 +13,8 @@ class ApiKey(AbstractAPIKey):
     created_by = models.ForeignKey("auth.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
 
-    class Meta(AbstractAPIKey.Meta):
+    class Meta:
+        ordering = ["-created"]
         verbose_name = _("API key")
         verbose_name_plural = _("API keys")
 
