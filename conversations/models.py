@@ -17,6 +17,7 @@ from uuid_utils.compat import uuid7
 
 from campaigns.models import AdClick, Campaign, EntryPoint
 from contacts.models import Contact, Purpose
+from conversations.dropout import Timeline
 from messaging.models import ChannelAccount, Template, WebhookReceipt
 
 
@@ -108,6 +109,16 @@ class Conversation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.contact} · {self.opened_at:%Y-%m-%d}"
+
+    def timeline(self) -> Timeline:
+        """What the drop-out rules (conversations.dropout) look at."""
+        return Timeline(
+            open=self.status == self.Status.OPEN,
+            automated=self.handler == self.Handler.AUTOMATION,
+            converted=self.converted_at is not None,
+            last_inbound_at=self.last_inbound_at,
+            last_outbound_at=self.last_outbound_at,
+        )
 
 
 class DropOut(models.Model):
