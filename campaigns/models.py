@@ -2,9 +2,11 @@
 
     draft --submit--> submitted --approve (another person)--> approved --start--> running <--> paused
       ^                   |                                      |                   |           |
-      |------ reject -----|<------------- any edit --------------|                   |--- end ---|--> ended
+      |<- reject, edit ---|                                      |                   |--- end ---|--> ended
+      |<------------------ any edit -----------------------------|
 
-An edit after approval voids the approval: `approved_revision` no longer equals `revision`.
+An edit after approval voids the approval: `approved_revision` no longer equals `revision`. A running campaign that is
+edited is paused by that very edit, and a paused one without an approval is submitted again before it may run.
 """
 
 from datetime import timedelta
@@ -15,6 +17,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
+from contacts.models import Contact
 from messaging.models import ChannelAccount
 
 
@@ -166,6 +169,11 @@ class AdClick(models.Model):
     clicked_at = models.DateTimeField(_("clicked"))
     # fbclid, gclid, utm_*: what the ad platform appended, for later conversion uploads.
     parameters = models.JSONField(default=dict, blank=True)
+    # The first person who wrote the reference; whoever does so later has a forwarded text (campaigns.attribution).
+    used_by = models.ForeignKey(
+        Contact, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", editable=False
+    )
+    used_at = models.DateTimeField(_("first written"), null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("ad click")

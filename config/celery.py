@@ -25,6 +25,7 @@ app.conf.task_routes = {
     "delivery.tasks.dispatch_urgent_task": {"queue": "optout"},
     "delivery.tasks.*": {"queue": "plan"},
     "callbacks.tasks.*": {"queue": "plan"},
+    "campaigns.tasks.*": {"queue": "plan"},
     "messaging.tasks.*": {"queue": "bulk"},
     "reports.tasks.*": {"queue": "report"},
 }
@@ -33,6 +34,7 @@ app.conf.task_routes = {
 app.conf.beat_schedule = {
     "receipts": {"task": "conversations.tasks.receipts_process_task", "schedule": 1.0},
     "orphan-statuses": {"task": "conversations.tasks.orphan_statuses_apply_task", "schedule": 10.0},
+    "campaigns-by-date": {"task": "campaigns.tasks.campaigns_by_date_task", "schedule": 10.0},
     "dropouts": {"task": "callbacks.tasks.dropouts_detect_task", "schedule": 1.0},
     "plan": {"task": "callbacks.tasks.callbacks_plan_task", "schedule": 1.0},
     "cancel-stopped": {"task": "callbacks.tasks.callbacks_cancel_stopped_task", "schedule": 1.0},

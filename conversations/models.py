@@ -139,6 +139,8 @@ class DropOut(models.Model):
     detected_at = models.DateTimeField(_("detected"))
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     ended_by = models.CharField(_("ended by"), max_length=20, choices=EndedBy.choices, blank=True)
+    # When the callback planner looks at it (again); empty when nothing more can be planned in this episode.
+    plan_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("drop-out")
@@ -148,6 +150,13 @@ class DropOut(models.Model):
             models.UniqueConstraint(
                 fields=["conversation"], condition=models.Q(ended_at__isnull=True), name="dropout_one_open"
             ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["plan_at"],
+                condition=models.Q(ended_at__isnull=True, plan_at__isnull=False),
+                name="dropout_to_plan",
+            )
         ]
 
 
@@ -260,6 +269,12 @@ class Message(models.Model):
             models.Index(fields=["contact", "sent_at"], condition=models.Q(direction="out"), name="message_pressure"),
             models.Index(
                 fields=["status"], condition=models.Q(status__in=["unknown", "unconfirmed"]), name="message_unclear"
+            ),
+            # What a campaign's pause has to cancel.
+            models.Index(
+                fields=["campaign"],
+                condition=models.Q(status__in=["scheduled", "claimed"]),
+                name="message_campaign_pending",
             ),
         ]
         permissions = [("resolve_message", _("Can decide about a message without a clear answer"))]

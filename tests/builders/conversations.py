@@ -58,3 +58,4 @@ class DropOutBuilder(factory.django.DjangoModelFactory[DropOut]):
     turn = 1
     silent_since = NOW - timedelta(minutes=59)
     detected_at = NOW
+    plan_at = NOW
