@@ -1,0 +1,363 @@
+"""The control API under /_sandbox/: set the stage, play people, break things, read what happened. See README.md."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import fields
+from typing import Any
+
+from aiohttp import web
+
+from sandbox.clock import iso, parse
+from sandbox.errors import GraphError
+from sandbox.people import People
+from sandbox.webhooks import Delivery, Update, Webhooks
+from sandbox.world import Inbound, Number, Person, Send, Template, World
+
+Answer = dict[str, Any]
+NUMBER_FIELDS = {item.name for item in fields(Number)}
+PERSON_FIELDS = {"name", "username", "hidden", "on_whatsapp", "experiment"}
+
+
+class Control:
+    """JSON in, JSON out; 400 with {"error": ...} for a call that makes no sense, 404 for an id that is not there."""
+
+    def __init__(self, world: World, webhooks: Webhooks, people: People) -> None:
+        self.world, self.webhooks, self.people = world, webhooks, people
+        self.on_reset: list[Callable[[], Awaitable[None]]] = []
+
+    def routes(self) -> list[web.RouteDef]:
+        posts = {
+            "reset": self.reset, "clock": self.clock, "numbers": self.numbers, "templates": self.templates,
+            "tokens": self.tokens, "people": self.person, "faults": self.fault_add, "webhooks": self.manner,
+            "inbound": self.inbound, "preferences": self.preference, "identity-change": self.identity,
+            "statuses": self.status, "event": self.event, "template-status": self.template_status, "raw": self.raw,
+            "handshake": self.handshake, "wait": self.wait, "deliveries/{id}/again": self.again,
+        }  # fmt: skip
+        gets = {
+            "health": self.health, "record": self.record, "deliveries": self.deliveries, "faults": self.fault_list,
+            "purchases": self.purchases, "webhooks": self.manner_get, "clock": self.clock_get,
+            "deliveries/{id}": self.delivery,
+        }  # fmt: skip
+        return [
+            *(web.post(f"/_sandbox/{path}", self.guard(handler)) for path, handler in posts.items()),
+            *(web.get(f"/_sandbox/{path}", self.guard(handler)) for path, handler in gets.items()),
+            web.delete("/_sandbox/faults", self.guard(self.fault_remove)),
+            web.delete("/_sandbox/faults/{id}", self.guard(self.fault_remove)),
+        ]
+
+    def guard(self, handler: Callable[[web.Request, Any], Awaitable[Any]]) -> Any:
+        async def guarded(request: web.Request) -> web.Response:
+            try:
+                body = await request.json() if request.can_read_body else {}
+                return web.json_response(await handler(request, body))
+            except LookupError as problem:
+                return web.json_response({"error": f"not found: {problem}"}, status=404)
+            except (ValueError, TypeError, AttributeError) as problem:
+                return web.json_response({"error": str(problem)}, status=400)
+
+        return guarded
+
+    # -- the stage --------------------------------------------------------------------------------------------------
+
+    async def health(self, request: web.Request, body: Any) -> Answer:
+        world = self.world
+        queued = sum(len(app.queue) for app in self.webhooks.apps.values())
+        return {
+            "status": "ok",
+            "now": iso(world.clock.now()),
+            "seed": world.seed,
+            "numbers": len(world.numbers),
+            "people": len(world.people),
+            "sends": len(world.sends),
+            "inbound": len(world.inbound),
+            "webhooks_queued": queued,
+        }
+
+    async def reset(self, request: web.Request, body: Any) -> Answer:
+        for hook in self.on_reset:
+            await hook()
+        await self.webhooks.reset()
+        self.world.reset(body.get("seed"))
+        return {"seed": self.world.seed}
+
+    async def clock(self, request: web.Request, body: Any) -> Answer:
+        now = body.get("now")
+        self.world.clock.set(parse(now) if now else None, ticking=bool(body.get("ticking")))
+        return await self.clock_get(request, body)
+
+    async def clock_get(self, request: web.Request, body: Any) -> Answer:
+        return {"now": iso(self.world.clock.now())}
+
+    async def numbers(self, request: web.Request, body: Any) -> Answer:
+        """Create a number, or change the given fields of a known one."""
+        if unknown := sorted(set(body) - NUMBER_FIELDS):
+            raise ValueError(f"unknown fields: {', '.join(unknown)}")
+        number = self.world.numbers.get(str(body["phone_number_id"]))
+        if number is None:
+            needed = (
+                "phone_number_id",
+                "waba_id",
+                "portfolio_id",
+                "display_phone_number",
+                "access_token",
+                "app_secret",
+            )
+            if missing := [name for name in needed if not body.get(name)]:
+                raise ValueError(f"a new number needs {', '.join(missing)}")
+            given: dict[str, Any] = {name: str(body[name]) for name in needed}
+            number = Number(**given)
+            self.world.numbers[number.phone_number_id] = number
+        for name, value in body.items():
+            setattr(number, name, value)
+        self.world.tokens.setdefault(number.access_token, "valid")
+        return {name: getattr(number, name) for name in sorted(NUMBER_FIELDS)}
+
+    def _number(self, body: Any) -> Number:
+        """`number` is a phone number id; it may be left out while there is only one."""
+        wanted = body.get("number")
+        if wanted is None and len(self.world.numbers) == 1:
+            return next(iter(self.world.numbers.values()))
+        number = self.world.numbers.get(str(wanted))
+        if number is None:
+            raise LookupError(f"number {wanted}")
+        return number
+
+    async def templates(self, request: web.Request, body: Any) -> Answer:
+        """One template or {"templates": [...]}; the same name and language is replaced and keeps its id."""
+        made = []
+        for given in body.get("templates") or [body]:
+            key = (str(given["waba_id"]), str(given["name"]), str(given["language"]))
+            old = self.world.templates.get(key)
+            template_id = str(given.get("id") or (old.id if old else self.world.template_id()))
+            rest = {name: value for name, value in given.items() if name not in ("id", "waba_id", "name", "language")}
+            rest = {"category": "MARKETING", "components": []} | rest
+            self.world.templates[key] = Template(template_id, *key, **rest)
+            made.append(self.world.templates[key].to_json())
+        return {"templates": made}
+
+    async def tokens(self, request: web.Request, body: Any) -> Answer:
+        if body["state"] not in ("valid", "expired", "revoked"):
+            raise ValueError("state must be valid, expired or revoked")
+        self.world.tokens[str(body["access_token"])] = body["state"]
+        return {"state": body["state"]}
+
+    async def person(self, request: web.Request, body: Any) -> Answer:
+        """Make or change a person: hidden, on_whatsapp, experiment, name, username."""
+        number = self._number(body)
+        person = self.people.find(number, body)
+        for name in PERSON_FIELDS & set(body):
+            setattr(person, name, body[name])
+        return self._person_json(number, person)
+
+    def _person_json(self, number: Number, person: Person) -> Answer:
+        user_id = self.world.bsuid(person, number.portfolio_id)
+        phone = f"+{person.phone}" if person.phone else ""
+        return {"person": person.key, "phone": phone, "user_id": user_id, "hidden": person.hidden, "name": person.name}
+
+    # -- faults and the way webhooks travel -------------------------------------------------------------------------
+
+    async def fault_add(self, request: web.Request, body: Any) -> Answer:
+        return self.world.faults.add(body).to_json()
+
+    async def fault_list(self, request: web.Request, body: Any) -> Answer:
+        return {"faults": [rule.to_json() for rule in self.world.faults.rules]}
+
+    async def fault_remove(self, request: web.Request, body: Any) -> Answer:
+        wanted = request.match_info.get("id")
+        removed = self.world.faults.remove(int(wanted) if wanted else None)
+        if wanted and not removed:
+            raise LookupError(f"fault {wanted}")
+        return {"removed": removed}
+
+    async def manner(self, request: web.Request, body: Any) -> Answer:
+        self.webhooks.change(body)
+        return self.webhooks.manner.to_json()
+
+    async def manner_get(self, request: web.Request, body: Any) -> Answer:
+        return self.webhooks.manner.to_json()
+
+    # -- people -----------------------------------------------------------------------------------------------------
+
+    async def inbound(self, request: web.Request, body: Any) -> Answer:
+        number = self._number(body)
+        person = self.people.find(number, body)
+        if "at" in body:
+            body["at"] = parse(body["at"]).timestamp()
+        written = self.people.write(number, person, body)
+        return await self._told(number, person, written, body)
+
+    async def preference(self, request: web.Request, body: Any) -> Answer:
+        number = self._number(body)
+        person = self.people.find(number, body)
+        return await self._told(number, person, self.people.prefer(number, person, body.get("value", "stop")), body)
+
+    async def _told(self, number: Number, person: Person, inbound: Inbound, body: Any) -> Answer:
+        """`wait`: answer only when the product has answered 200, or after that many seconds."""
+        if body.get("wait"):
+            deadline = asyncio.get_running_loop().time() + float(body["wait"])
+            while inbound.acknowledged_at is None and asyncio.get_running_loop().time() < deadline:
+                await asyncio.sleep(0.005)
+        return inbound.to_json(person, number.portfolio_id) | {"acknowledged": inbound.acknowledged_at is not None}
+
+    async def identity(self, request: web.Request, body: Any) -> Answer:
+        number = self._number(body)
+        person = self.people.find(number, body)
+        message = self.people.change_identity(number, person, body)
+        return self._person_json(number, person) | {"message": message}
+
+    async def status(self, request: web.Request, body: Any) -> Answer:
+        """One more status of an accepted send, by message_id or ref: late, early, twice, or failed with a code."""
+        send = self._send(body)
+        error = GraphError(int(body["code"]), str(body.get("details", ""))) if body.get("code") else None
+        at = parse(body["at"]).timestamp() if "at" in body else None
+        self.people.status(self.world.numbers[send.phone_number_id], send, str(body["status"]), error=error, at=at)
+        return send.to_json()
+
+    def _send(self, body: Any) -> Send:
+        if body.get("message_id") in self.world.by_message_id:
+            return self.world.by_message_id[body["message_id"]]
+        for send in reversed(self.world.sends):
+            if body.get("ref") and send.ref == body["ref"] and send.accepted:
+                return send
+        raise LookupError("an accepted send with this message_id or ref")
+
+    async def event(self, request: web.Request, body: Any) -> Answer:
+        """Any `field` and `value`, signed and delivered like the rest; `metadata: true` adds the number's."""
+        number = self._number(body)
+        value = dict(body["value"])
+        if body.get("metadata"):
+            value = self.people.value(number, **value)
+        self.webhooks.emit(
+            number, Update(str(body.get("entry_id") or number.waba_id), body["field"], value, body["field"])
+        )
+        return {"value": value}
+
+    async def template_status(self, request: web.Request, body: Any) -> Answer:
+        """Change a template's status at the provider and tell it: event PAUSED, APPROVED, DISABLED, REJECTED, ..."""
+        number = self._number(body)
+        template = self.world.templates.get((number.waba_id, body["name"], body["language"]))
+        if template is None:
+            raise LookupError(f"template {body['name']} {body['language']}")
+        event = str(body["event"])
+        template.status = {"REINSTATED": "APPROVED", "UNARCHIVED": "APPROVED", "FLAGGED": template.status}.get(
+            event, event
+        )
+        reason = None if event == "DELETED" else str(body.get("reason", "NONE"))
+        value: Answer = {
+            "event": event,
+            "message_template_id": int(template.id),
+            "message_template_name": template.name,
+            "message_template_language": template.language,
+            "reason": reason,
+        }
+        if event in ("PAUSED", "DISABLED"):
+            title = body.get("title", "FIRST_PAUSE" if event == "PAUSED" else "DISABLED")
+            value["other_info"] = {"title": title, "description": "The template's quality is low."}
+        if event == "DISABLED":
+            value["disable_info"] = {"disable_date": str(int(self.world.clock.timestamp()))}
+        field = "message_template_status_update"
+        self.webhooks.emit(number, Update(number.waba_id, field, value, field))
+        return {"value": value}
+
+    async def raw(self, request: web.Request, body: Any) -> Answer:
+        """Post any bytes: body is a string, or JSON written as Meta writes it. signature: valid | invalid | missing."""
+        number = self._number(body)
+        content = body["body"]
+        # Text is sent as it is; JSON as Meta writes it.
+        raw = content.encode() if isinstance(content, str) else json.dumps(content, separators=(",", ":")).encode()
+        how = body.get("signature", "valid")
+        secret = {"valid": number.app_secret, "invalid": number.app_secret + "-not", "missing": None}[how]
+        url = number.webhook_url
+        number.webhook_url = body.get("url") or url
+        try:
+            delivery = self.webhooks.post_raw(number, raw, signed=secret, headers=body.get("headers") or {})
+        finally:
+            number.webhook_url = url
+        await delivery.first.wait()
+        return delivery.to_json()
+
+    async def handshake(self, request: web.Request, body: Any) -> Answer:
+        """Verify the number's webhook address as Meta does when it is entered."""
+        number = self._number(body)
+        token = str(body.get("verify_token", number.verify_token))
+        return await self.webhooks.handshake(number.webhook_url, token, str(body.get("challenge", "1158201444")))
+
+    # -- what happened ----------------------------------------------------------------------------------------------
+
+    async def record(self, request: web.Request, body: Any) -> Answer:
+        """Every send, inbound and opt-out after `since` (a seq). Filters: number, ref, to, recipient, limit."""
+        query, world = request.query, self.world
+        since = int(query.get("since", "0"))
+        limit = int(query.get("limit", "1000000"))
+        sends = [send for send in world.sends if send.seq > since]
+        for name, attribute in (
+            ("number", "phone_number_id"),
+            ("ref", "ref"),
+            ("to", "to"),
+            ("recipient", "recipient"),
+        ):
+            if name in query:
+                sends = [send for send in sends if getattr(send, attribute) == query[name]]
+        chosen = sends[:limit]
+        written = [inbound for inbound in world.inbound if inbound.seq > since]
+        if "number" in query:
+            written = [inbound for inbound in written if inbound.phone_number_id == query["number"]]
+        rows = []
+        for inbound in written[:limit]:
+            portfolio = world.numbers[inbound.phone_number_id].portfolio_id
+            rows.append(inbound.to_json(world.people[inbound.person], portfolio))
+        last = max([*(send.seq for send in chosen), *(row["seq"] for row in rows), since])
+        people = {row["person"] for row in rows} | {send.person for send in chosen if send.person is not None}
+        return {
+            "now": iso(world.clock.now()),
+            "next": last,
+            "sends": [_send_json(send) for send in chosen],
+            "inbound": rows,
+            "opt_outs": [row for row in rows if row["opt_out"]],
+            "people": {
+                str(key): {"phone": world.people[key].phone, "user_ids": world.people[key].bsuids} for key in people
+            },
+        }
+
+    async def deliveries(self, request: web.Request, body: Any) -> Answer:
+        since, state = int(request.query.get("since", "0")), request.query.get("state")
+        rows = [item for item in self.webhooks.deliveries.values() if item.id > since]
+        rows = [item for item in rows if not state or item.state == state]
+        return {"deliveries": [item.to_json() for item in rows[: int(request.query.get("limit", "1000"))]]}
+
+    def _delivery(self, request: web.Request) -> Delivery:
+        delivery = self.webhooks.deliveries.get(int(request.match_info["id"]))
+        if delivery is None:
+            raise LookupError(f"delivery {request.match_info['id']}")
+        return delivery
+
+    async def delivery(self, request: web.Request, body: Any) -> Answer:
+        return self._delivery(request).to_json()
+
+    async def again(self, request: web.Request, body: Any) -> Answer:
+        """Send the same bytes again `times` times; answers when the product has."""
+        delivery = self._delivery(request)
+        times = int(body.get("times", 1))
+        wanted = len(delivery.attempts) + times
+        for _ in range(times):
+            self.webhooks.again(delivery)
+        while len(delivery.attempts) < wanted:
+            await asyncio.sleep(0.005)
+        return delivery.to_json()
+
+    async def wait(self, request: web.Request, body: Any) -> Answer:
+        """Answer when every webhook was answered with 200, or after `seconds`."""
+        return {"idle": await self.webhooks.idle(float(body.get("seconds", 10)))}
+
+    async def purchases(self, request: web.Request, body: Any) -> Answer:
+        after = int(request.query.get("after", "0"))
+        return {"purchases": [row for row in self.world.purchases if row["seq"] > after]}
+
+
+def _send_json(send: Send) -> Answer:
+    row = send.to_json()
+    row["statuses"] = [status | {"at": iso(status["at"])} for status in send.statuses]
+    return row
