@@ -45,6 +45,16 @@ class _Missing(FalsyStrictUndefined):
     force_liquid_default = True
 
 
+class _Attributes:
+    """A contact's attributes by name and nothing else: on a mapping, Liquid's own `size` and `first` would answer."""
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        self._values = values
+
+    def __getitem__(self, name: str) -> object:
+        return self._values[name]
+
+
 class _Environment(Environment):
     block_nesting_limit = 5
     context_depth_limit = 5
@@ -77,9 +87,12 @@ def liquid_problem(source: str) -> str:
     if len(source) > TEXT_LIMIT:
         return _("The text may have %(limit)d characters.") % {"limit": TEXT_LIMIT}
     try:
-        paths = set(_parsed(source).global_variable_paths())
+        template = _parsed(source)
+        paths, filters = set(template.global_variable_paths()), set(template.filter_names())
     except (LiquidError, RecursionError) as error:
         return _("The text has a mistake in its Liquid: %(reason)s") % {"reason": _reason(error)}
+    if unknown := sorted(filters - _ENVIRONMENT.filters.keys()):
+        return _("There is no filter “%(name)s”.") % {"name": unknown[0]}
     for path in sorted(paths):
         if path not in PATHS and not _ATTRIBUTE.fullmatch(path):
             return _("“%(path)s” is not known here. Known are: %(paths)s.") % {
@@ -119,11 +132,13 @@ def liquid_values(
             "name": clean_name,
             "first_name": clean_name.split(" ")[0],
             "language": language,
-            "attributes": {
-                key: _clean(value) if isinstance(value, str) else value
-                for key, value in attributes.items()
-                if isinstance(value, str | int | float) and value != ""
-            },
+            "attributes": _Attributes(
+                {
+                    key: _clean(value) if isinstance(value, str) else value
+                    for key, value in attributes.items()
+                    if isinstance(value, str | int | float) and value != ""
+                }
+            ),
         },
         "campaign": {"name": campaign_name},
         "conversation": {

@@ -50,7 +50,7 @@ def _apply(campaign: Campaign, fields: CampaignFields) -> bool:
     if "currency" in given:
         given["currency"] = given["currency"].strip().upper()
     for name, value in given.items():
-        if getattr(campaign, name) != value:
+        if getattr(campaign, name, None) != value:
             setattr(campaign, name, value)
             changed = True
     return changed
