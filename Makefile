@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EMBEDDED := $(BIN)/python -m config.embedded run
+RANDOM = $(BIN)/python -c "import secrets; print(secrets.token_urlsafe(60))"
 export PYTHONUNBUFFERED = 1
 
 .PHONY: help demo serve test lint format bench messages schema clean
@@ -35,7 +36,10 @@ lint: $(STAMP)
 	REKINDLE_ENV=development DATABASE_URL=postgres://lint/lint REDIS_URL=redis://lint $(BIN)/python -m mypy .
 	$(BIN)/lint-imports
 	REKINDLE_ENV=development $(EMBEDDED) --ephemeral -- $(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/python -m config.checks
+	REKINDLE_ENV=production DATABASE_URL=postgres://lint/lint REDIS_URL=redis://lint ALLOWED_HOSTS=lint.example \
+		PUBLIC_URL=https://lint.example SECRET_KEY=$$($(RANDOM)) SUPPRESSION_HASH_KEY=$$($(RANDOM)) \
+		FIELD_ENCRYPTION_KEYS=$$($(BIN)/python -c "from cryptography.fernet import Fernet as F; print(F.generate_key().decode())") \
+		$(BIN)/python manage.py check --deploy --fail-level WARNING
 
 format: $(STAMP)
 	$(BIN)/python -m ruff check --fix .

@@ -7,6 +7,7 @@ delivered ten times without harm: the truth about what is due is in PostgreSQL.
 import os
 
 from celery import Celery
+from celery.signals import setup_logging
 from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -14,6 +15,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 app = Celery("rekindle")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@setup_logging.connect  # without a receiver Celery would lay its own handlers over ours
+def keep_our_logging(**_: object) -> None:
+    """The settings have configured logging already."""
+
 
 QUEUES = ("optout", "inbound", "send", "plan", "bulk", "report")
 app.conf.task_queues = tuple(Queue(name) for name in QUEUES)

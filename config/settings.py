@@ -14,6 +14,8 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 from psycopg.conninfo import conninfo_to_dict
 
+from config.logging import configure as configure_logging
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
@@ -21,6 +23,7 @@ REKINDLE_ENV = env.str("REKINDLE_ENV", default="production")
 if REKINDLE_ENV not in ("production", "development"):
     raise ImproperlyConfigured(f"REKINDLE_ENV is {REKINDLE_ENV!r}; it may be 'production' or 'development'.")
 PRODUCTION = REKINDLE_ENV == "production"
+DEVELOPMENT_FERNET_KEY = "ZGV2ZWxvcG1lbnQtb25seS1mZXJuZXQta2V5LTAwMDA="
 
 
 def _secret(name: str, *, minimum: int) -> str:
@@ -39,7 +42,7 @@ def _fernet_keys(name: str) -> list[str]:
     """Comma-separated Fernet keys; the first encrypts, all decrypt (docs/operations.md, key rotation)."""
     keys: list[str] = env.list(name, default=[])
     if not keys and not PRODUCTION:
-        return ["ZGV2ZWxvcG1lbnQtb25seS1mZXJuZXQta2V5LTAwMDA="]
+        return [DEVELOPMENT_FERNET_KEY]
     if not keys:
         raise ImproperlyConfigured(f"{name} is not set. `python manage.py generate_key` prints one.")
     for key in keys:
@@ -47,6 +50,8 @@ def _fernet_keys(name: str) -> list[str]:
             Fernet(key)
         except ValueError as error:
             raise ImproperlyConfigured(f"{name} holds a value that is not a Fernet key: {error}") from error
+        if PRODUCTION and key == DEVELOPMENT_FERNET_KEY:
+            raise ImproperlyConfigured(f"{name} holds the published development key. Make your own.")
     return keys
 
 
@@ -217,3 +222,5 @@ DEFAULT_PHONE_REGION = env.str("DEFAULT_PHONE_REGION", default="VN")
 # Bearer token for /metrics; without one the endpoint answers only to loopback.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOGGING_CONFIG = None
+configure_logging(LOG_LEVEL)

@@ -1,7 +1,15 @@
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
+
+from config.health import live, ready
+from config.metrics import metrics
 
 urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    path("health/live", live),
+    path("health/ready", ready),
+    path("metrics", metrics),
     path("", include("campaigns.urls")),
 ]
