@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from typing import Any
 
 from aiohttp import web
 
 from sandbox.clock import iso, parse
+from sandbox.crowd import Crowd, tally
 from sandbox.errors import GraphError
 from sandbox.people import People
-from sandbox.webhooks import Delivery, Update, Webhooks
+from sandbox.records import Answer, guard
+from sandbox.webhooks import Update, Webhooks
 from sandbox.world import Inbound, Number, Person, Send, Template, World
 
-Answer = dict[str, Any]
 NUMBER_FIELDS = {item.name for item in fields(Number)}
 PERSON_FIELDS = {"name", "username", "hidden", "on_whatsapp", "experiment"}
 
@@ -24,9 +24,8 @@ PERSON_FIELDS = {"name", "username", "hidden", "on_whatsapp", "experiment"}
 class Control:
     """JSON in, JSON out; 400 with {"error": ...} for a call that makes no sense, 404 for an id that is not there."""
 
-    def __init__(self, world: World, webhooks: Webhooks, people: People) -> None:
-        self.world, self.webhooks, self.people = world, webhooks, people
-        self.on_reset: list[Callable[[], Awaitable[None]]] = []
+    def __init__(self, world: World, webhooks: Webhooks, people: People, crowd: Crowd) -> None:
+        self.world, self.webhooks, self.people, self.crowd = world, webhooks, people, crowd
 
     def routes(self) -> list[web.RouteDef]:
         posts = {
@@ -34,31 +33,18 @@ class Control:
             "tokens": self.tokens, "people": self.person, "faults": self.fault_add, "webhooks": self.manner,
             "inbound": self.inbound, "preferences": self.preference, "identity-change": self.identity,
             "statuses": self.status, "event": self.event, "template-status": self.template_status, "raw": self.raw,
-            "handshake": self.handshake, "wait": self.wait, "deliveries/{id}/again": self.again,
+            "handshake": self.handshake, "personas": self.personas_make,
         }  # fmt: skip
         gets = {
-            "health": self.health, "record": self.record, "deliveries": self.deliveries, "faults": self.fault_list,
-            "purchases": self.purchases, "webhooks": self.manner_get, "clock": self.clock_get,
-            "deliveries/{id}": self.delivery,
+            "health": self.health, "faults": self.fault_list, "personas": self.personas,
+            "webhooks": self.manner_get, "clock": self.clock_get,
         }  # fmt: skip
         return [
-            *(web.post(f"/_sandbox/{path}", self.guard(handler)) for path, handler in posts.items()),
-            *(web.get(f"/_sandbox/{path}", self.guard(handler)) for path, handler in gets.items()),
-            web.delete("/_sandbox/faults", self.guard(self.fault_remove)),
-            web.delete("/_sandbox/faults/{id}", self.guard(self.fault_remove)),
+            *(web.post(f"/_sandbox/{path}", guard(handler)) for path, handler in posts.items()),
+            *(web.get(f"/_sandbox/{path}", guard(handler)) for path, handler in gets.items()),
+            web.delete("/_sandbox/faults", guard(self.fault_remove)),
+            web.delete("/_sandbox/faults/{id}", guard(self.fault_remove)),
         ]
-
-    def guard(self, handler: Callable[[web.Request, Any], Awaitable[Any]]) -> Any:
-        async def guarded(request: web.Request) -> web.Response:
-            try:
-                body = await request.json() if request.can_read_body else {}
-                return web.json_response(await handler(request, body))
-            except LookupError as problem:
-                return web.json_response({"error": f"not found: {problem}"}, status=404)
-            except (ValueError, TypeError, AttributeError) as problem:
-                return web.json_response({"error": str(problem)}, status=400)
-
-        return guarded
 
     # -- the stage --------------------------------------------------------------------------------------------------
 
@@ -77,8 +63,7 @@ class Control:
         }
 
     async def reset(self, request: web.Request, body: Any) -> Answer:
-        for hook in self.on_reset:
-            await hook()
+        await self.crowd.reset()
         await self.webhooks.reset()
         self.world.reset(body.get("seed"))
         return {"seed": self.world.seed}
@@ -285,79 +270,20 @@ class Control:
         token = str(body.get("verify_token", number.verify_token))
         return await self.webhooks.handshake(number.webhook_url, token, str(body.get("challenge", "1158201444")))
 
-    # -- what happened ----------------------------------------------------------------------------------------------
+    async def personas_make(self, request: web.Request, body: Any) -> Answer:
+        """Invite people; they click and write by themselves from now on."""
+        made = self.crowd.invite(body, self._number(body).phone_number_id)
+        return {"personas": [persona.to_json() for persona in made]}
 
-    async def record(self, request: web.Request, body: Any) -> Answer:
-        """Every send, inbound and opt-out after `since` (a seq). Filters: number, ref, to, recipient, limit."""
-        query, world = request.query, self.world
-        since = int(query.get("since", "0"))
-        limit = int(query.get("limit", "1000000"))
-        sends = [send for send in world.sends if send.seq > since]
-        for name, attribute in (
-            ("number", "phone_number_id"),
-            ("ref", "ref"),
-            ("to", "to"),
-            ("recipient", "recipient"),
-        ):
-            if name in query:
-                sends = [send for send in sends if getattr(send, attribute) == query[name]]
-        chosen = sends[:limit]
-        written = [inbound for inbound in world.inbound if inbound.seq > since]
-        if "number" in query:
-            written = [inbound for inbound in written if inbound.phone_number_id == query["number"]]
-        rows = []
-        for inbound in written[:limit]:
-            portfolio = world.numbers[inbound.phone_number_id].portfolio_id
-            rows.append(inbound.to_json(world.people[inbound.person], portfolio))
-        last = max([*(send.seq for send in chosen), *(row["seq"] for row in rows), since])
-        people = {row["person"] for row in rows} | {send.person for send in chosen if send.person is not None}
+    async def personas(self, request: web.Request, body: Any) -> Answer:
+        """Who they are and what they did, as ground truth; `busy` counts those about to do something."""
+        people = list(self.crowd.personas.values())
+        if "number" in request.query:
+            people = [persona for persona in people if persona.phone_number_id == request.query["number"]]
         return {
-            "now": iso(world.clock.now()),
-            "next": last,
-            "sends": [_send_json(send) for send in chosen],
-            "inbound": rows,
-            "opt_outs": [row for row in rows if row["opt_out"]],
-            "people": {
-                str(key): {"phone": world.people[key].phone, "user_ids": world.people[key].bsuids} for key in people
-            },
+            "personas": [persona.to_json() for persona in people],
+            "busy": self.crowd.busy,
+            "natures": tally(people, lambda persona: persona.nature),
+            "states": tally(people, lambda persona: persona.state),
+            "problems": [persona.problem for persona in people if persona.problem],
         }
-
-    async def deliveries(self, request: web.Request, body: Any) -> Answer:
-        since, state = int(request.query.get("since", "0")), request.query.get("state")
-        rows = [item for item in self.webhooks.deliveries.values() if item.id > since]
-        rows = [item for item in rows if not state or item.state == state]
-        return {"deliveries": [item.to_json() for item in rows[: int(request.query.get("limit", "1000"))]]}
-
-    def _delivery(self, request: web.Request) -> Delivery:
-        delivery = self.webhooks.deliveries.get(int(request.match_info["id"]))
-        if delivery is None:
-            raise LookupError(f"delivery {request.match_info['id']}")
-        return delivery
-
-    async def delivery(self, request: web.Request, body: Any) -> Answer:
-        return self._delivery(request).to_json()
-
-    async def again(self, request: web.Request, body: Any) -> Answer:
-        """Send the same bytes again `times` times; answers when the product has."""
-        delivery = self._delivery(request)
-        times = int(body.get("times", 1))
-        wanted = len(delivery.attempts) + times
-        for _ in range(times):
-            self.webhooks.again(delivery)
-        while len(delivery.attempts) < wanted:
-            await asyncio.sleep(0.005)
-        return delivery.to_json()
-
-    async def wait(self, request: web.Request, body: Any) -> Answer:
-        """Answer when every webhook was answered with 200, or after `seconds`."""
-        return {"idle": await self.webhooks.idle(float(body.get("seconds", 10)))}
-
-    async def purchases(self, request: web.Request, body: Any) -> Answer:
-        after = int(request.query.get("after", "0"))
-        return {"purchases": [row for row in self.world.purchases if row["seq"] > after]}
-
-
-def _send_json(send: Send) -> Answer:
-    row = send.to_json()
-    row["statuses"] = [status | {"at": iso(status["at"])} for status in send.statuses]
-    return row

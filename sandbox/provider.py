@@ -187,7 +187,7 @@ class Messages:
 
     def proceed(self, number: Number, person: Person, send: Send, error: GraphError | None) -> None:
         """Statuses of an accepted message, at the number's pace; a persona reads when it likes."""
-        later = asyncio.get_running_loop().call_later
+        later = self.world.timers.later
         first = number.sent_after or 0.0
         if error:
             later(first, lambda: self.people.status(number, send, "failed", error=error))
@@ -205,7 +205,7 @@ class Messages:
             listener(send, person)
 
     def _hold(self, number: Number, person: Person, send: Send, fault: Fault) -> None:
-        later = asyncio.get_running_loop().call_later
+        later = self.world.timers.later
         if fault.release_after is not None:
             later(fault.release_after, self.proceed, number, person, send, self._fate(number, person, send))
             return

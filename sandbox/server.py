@@ -5,10 +5,12 @@ from __future__ import annotations
 from aiohttp import web
 
 from sandbox.control import Control
+from sandbox.crowd import Crowd
 from sandbox.errors import unknown_object
 from sandbox.nodes import Nodes
 from sandbox.people import People
 from sandbox.provider import Messages
+from sandbox.records import Records
 from sandbox.webhooks import Webhooks
 from sandbox.world import World
 
@@ -28,14 +30,17 @@ def application(seed: int = 1) -> web.Application:
     world = World(seed)
     webhooks = Webhooks(world)
     people = People(world, webhooks)
-    control = Control(world, webhooks, people)
+    crowd = Crowd(world, people)
+    control = Control(world, webhooks, people, crowd)
     app[WORLD] = world
     app.router.add_post(r"/{version:v\d+\.\d+}/{id}/messages", Messages(world, people).__call__)
     app.add_routes(Nodes(world, webhooks).routes())
     app.add_routes(control.routes())
+    app.add_routes(Records(world, webhooks).routes())
     app.router.add_route("*", "/{rest:.*}", _unknown)
 
     async def close(_: web.Application) -> None:
+        await crowd.reset()
         await webhooks.close()
 
     app.on_cleanup.append(close)

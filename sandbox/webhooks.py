@@ -164,7 +164,7 @@ class Webhooks:
         low, high = self.manner.delay
         if high > 0:
             delay = self.world.rng.uniform(low, high)
-            asyncio.get_running_loop().call_later(delay, self._enqueue, number.webhook_url, number.app_secret, update)
+            self.world.timers.later(delay, self._enqueue, number.webhook_url, number.app_secret, update)
         else:
             self._enqueue(number.webhook_url, number.app_secret, update)
 
@@ -297,11 +297,15 @@ class Webhooks:
                 update.on_answer()
 
     async def idle(self, seconds: float) -> bool:
-        """Wait until nothing is queued and every body was answered with 200 at least once; False if time ran out."""
+        """Wait until no status is due or queued and every body was answered with 200; False if time ran out."""
         deadline = time.monotonic() + seconds
-        while any(app.queue for app in self.apps.values()) or any(
-            delivery.state == "pending" or (delivery.state == "retrying" and delivery.updates)
-            for delivery in self.deliveries.values()
+        while (
+            self.world.timers.waiting
+            or any(app.queue for app in self.apps.values())
+            or any(
+                delivery.state == "pending" or (delivery.state == "retrying" and delivery.updates)
+                for delivery in self.deliveries.values()
+            )
         ):
             if time.monotonic() > deadline:
                 return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import itertools
@@ -189,6 +190,27 @@ class Inbound:
         }
 
 
+class Timers:
+    """Things that will happen in real time; `waiting` counts them, and a reset calls them off."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self._cancelled = False
+
+    def later(self, seconds: float, deed: Callable[..., None], *arguments: Any) -> None:
+        """Call `deed(*arguments)` after so many seconds, unless the world is reset first."""
+        self.waiting += 1
+        asyncio.get_running_loop().call_later(seconds, self._do, deed, arguments)
+
+    def _do(self, deed: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        self.waiting -= 1
+        if not self._cancelled:
+            deed(*arguments)
+
+    def cancel(self) -> None:
+        self._cancelled = True
+
+
 def country_of(digits: str) -> str:
     """The ISO country of a phone number in digits; VN for nobody's number."""
     if not digits:
@@ -206,10 +228,12 @@ class World:
         self.seed = seed
         self.clock = Clock()
         self.listeners: list[Callable[[Send, Person], None]] = []
+        self.timers = Timers()
         self.reset()
 
     def reset(self, seed: int | None = None) -> None:
         """Forget everything except listeners. The clock is real time again."""
+        self.timers.cancel()
         self.seed = self.seed if seed is None else seed
         self.rng = random.Random(self.seed)
         self.clock.set(None)
@@ -226,6 +250,7 @@ class World:
         self.inbound_ids: set[str] = set()
         self.purchases: list[dict[str, Any]] = []
         self.throughput: dict[str, deque[float]] = {}
+        self.timers = Timers()
         self._seq = itertools.count(1)
         self._person_key = itertools.count(1)
         self._template_id = itertools.count(700_000_001)
