@@ -1,7 +1,13 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
 class AccessConfig(AppConfig):
     name = "access"
     verbose_name = _("Access")
+
+    def ready(self) -> None:
+        from access.roles import roles_sync_after_migrate
+
+        post_migrate.connect(roles_sync_after_migrate, sender=self, dispatch_uid="access.roles")

@@ -7,7 +7,9 @@ from config.metrics import metrics
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", include("reports.admin_urls")),
     path("admin/", admin.site.urls),
+    path("i18n/", include("django.conf.urls.i18n")),
     path("health/live", live),
     path("health/ready", ready),
     path("metrics", metrics),
