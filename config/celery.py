@@ -34,6 +34,7 @@ app.conf.task_routes = {
     "callbacks.tasks.*": {"queue": "plan"},
     "campaigns.tasks.*": {"queue": "plan"},
     "messaging.tasks.*": {"queue": "bulk"},
+    "access.tasks.*": {"queue": "bulk"},
     "reports.tasks.*": {"queue": "report"},
 }
 
@@ -49,5 +50,6 @@ app.conf.beat_schedule = {
     "dispatch-urgent": {"task": "delivery.tasks.dispatch_urgent_task", "schedule": 1.0},
     "reap": {"task": "delivery.tasks.attempts_reap_task", "schedule": 5.0},
     "reconcile": {"task": "delivery.tasks.attempts_reconcile_task", "schedule": 15.0},
+    "idempotency-clean": {"task": "access.tasks.idempotency_clean_task", "schedule": 3600.0},
     "templates": {"task": "messaging.tasks.templates_sync_task", "schedule": 900.0},
 }
