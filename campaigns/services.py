@@ -15,6 +15,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from access.keys import is_api_key, same_hands
 from campaigns.errors import ApprovalRefusedError, CampaignInvalidError, CampaignStateError
 from campaigns.models import Campaign, CampaignEvent
 from campaigns.validation import campaign_check, submission_check
@@ -179,8 +180,9 @@ def campaign_approve(
 ) -> Campaign:
     """Approve what was submitted. `revision`: what the approver read; a later edit then refuses the approval.
 
-    Raises ApprovalRefusedError when the approver is among those who edited since the last approval, unless the business
-    approves its own (setting ALLOW_SELF_APPROVAL), and when no person is named: an approval has a name.
+    Raises ApprovalRefusedError when the approver is among those who edited since the last approval, also by way of an
+    API key of theirs, unless the business approves its own (setting ALLOW_SELF_APPROVAL; never for an API key), and
+    when no person is named: an approval has a name.
     """
     campaign = _locked(campaign_id)
     _expect(campaign, Status.SUBMITTED, to=_("approved"))
@@ -188,7 +190,8 @@ def campaign_approve(
         raise ApprovalRefusedError(_("A campaign is approved by a person."))
     if revision is not None and revision != campaign.revision:
         raise ApprovalRefusedError(_("The campaign was changed since you opened it. Read it again."), code="revision")
-    if not settings.ALLOW_SELF_APPROVAL and campaign.edited_by.filter(pk=actor.pk).exists():
+    self_approval = settings.ALLOW_SELF_APPROVAL and not is_api_key(actor)
+    if not self_approval and campaign.edited_by.filter(pk__in=same_hands(actor)).exists():
         raise ApprovalRefusedError(_("You changed this campaign yourself; another person has to approve it."))
     submission_check(campaign, now=now)
     campaign.status = Status.APPROVED

@@ -13,5 +13,6 @@ urlpatterns = [
     path("health/live", live),
     path("health/ready", ready),
     path("metrics", metrics),
+    path("api/", include("config.api_urls")),
     path("", include("campaigns.urls")),
 ]

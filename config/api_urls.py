@@ -1,0 +1,26 @@
+"""/api/: version 1 of the REST API, its schema and its rendered page."""
+
+from django.urls import include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from access.api import ApiRouter, not_found
+from campaigns.api import CampaignView, EntryPointView
+from conversations.api import ConversationView, MessageView
+from delivery.api import DecisionView
+from messaging.api import AccountView, TemplateView
+
+router = ApiRouter()
+router.register("accounts", AccountView, basename="account")
+router.register("templates", TemplateView, basename="template")
+router.register("campaigns", CampaignView, basename="campaign")
+router.register("entry-points", EntryPointView, basename="entry-point")
+router.register("conversations", ConversationView, basename="conversation")
+router.register("messages", MessageView, basename="message")
+router.register("decisions", DecisionView, basename="decision")
+
+urlpatterns = [
+    path("v1/schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("v1/docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
+    path("v1/", include(router.urls)),
+    re_path("^(?P<path>.*)$", not_found),
+]
