@@ -47,8 +47,11 @@ class Event:
 
     sender_id: str
     occurred_at: datetime  # the provider's time, aware, UTC
-    dedupe_key: str  # unique per account for this very event
+    dedupe_key: str  # unique per account for this very event, at most 190 characters
     raw: dict[str, Any]
+    # Names the accounts when `sender_id` is empty: some events belong to a whole WhatsApp Business Account (its id
+    # here) or business portfolio. `messaging.accounts.accounts_match` turns either into accounts.
+    business_account_id: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class MessageEcho(Event):
     kind: str
     text: str = ""
     content: dict[str, Any] = field(default_factory=dict)
+    standby: bool = False  # another app that owns the thread wrote it
+    historic: bool = False  # imported history: nobody is speaking now
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +212,6 @@ class AccountChanged(Event):
     messaging_limit: int | None = None
     unlimited: bool = False
     throughput_per_second: int | None = None
-    business_account_id: str = ""
     display_number: str = ""
 
 
@@ -237,13 +241,26 @@ class Parsed:
 
 @dataclass(frozen=True, slots=True)
 class TemplateParameter:
-    """A value a template send must supply, e.g. ("body", "first_name", None) or ("button", "1", 0)."""
+    """A value a template send must supply, e.g. ("body", "first_name", None) or ("button", "1", 0).
+
+    A parameter that is not text is named by its kind ("header.image", "button.1.coupon_code"), so that a key says
+    by itself how its value travels.
+    """
 
     component: str  # "header" | "body" | "button"
-    name: str  # parameter name, or its position "1", "2"...
+    name: str  # parameter name, its position "1", "2"..., or its kind
     button_index: int | None = None
-    kind: str = "text"  # text | image | video | document | location | payload | coupon_code
+    kind: str = "text"  # text | image | video | document | location | coupon_code
     example: str = ""
+    fixed_length: int = 0  # characters of the component's text around its variables
+    limit: int | None = None  # characters the component may have once it is filled
+
+    @property
+    def key(self) -> str:
+        """Where the value stands in `TemplateContent.values`: "body.first_name", "header.image", "button.0.1"."""
+        if self.button_index is not None:
+            return f"{self.component}.{self.button_index}.{self.name}"
+        return f"{self.component}.{self.name}"
 
 
 # -- what a message carries on its way out ---------------------------------------------------------------------------
@@ -267,7 +284,10 @@ class FreeForm:
 
 @dataclass(frozen=True, slots=True)
 class TemplateContent:
-    """A filled template. `values` follow `TemplateParameter` keys: "body.first_name", "header.1", "button.0.1"."""
+    """A filled template. `values` follow `TemplateParameter.key`: "body.first_name", "header.1", "button.0.1".
+
+    "button.<index>.payload" may be added for a quick-reply button; without it the provider echoes the label.
+    """
 
     name: str
     language: str

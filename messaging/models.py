@@ -90,7 +90,9 @@ class Template(models.Model):
         max_length=20, default="POSITIONAL", choices=[("POSITIONAL", _("Positional")), ("NAMED", _("Named"))]
     )
     components = models.JSONField(_("components"), default=list)
-    synced_at = models.DateTimeField(_("synchronised"))
+    synced_at = models.DateTimeField(_("synchronised"))  # or taught by a webhook or a refusal since
+    # Set while `status` is our own stop after a refused send and not the provider's word (accounts.template_stop).
+    stopped_at = models.DateTimeField(_("stopped by Rekindle"), null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("template")
