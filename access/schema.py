@@ -56,17 +56,16 @@ class Schema(AutoSchema):
     def get_override_parameters(self) -> list[Any]:
         return [IDEMPOTENCY_KEY] if self.method == "POST" else []
 
-    def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular's own signature, not DRF's
+    def get_description(self) -> str:
         description = super().get_description()
         scope = getattr(self.view, "scopes", {}).get(getattr(self.view, "action", ""))
         return f"{description}\n\nScope: `{scope}`".strip() if scope else description
 
     def get_response_serializers(self) -> Any:
-        found: Any = super().get_response_serializers()
-        view: Any = self.view
+        found = super().get_response_serializers()
         if not isinstance(found, dict):
-            found = {201 if getattr(view, "action", "") == "create" else 200: found}
-        if getattr(view, "scopes", None):
+            found = {201 if self.view.action == "create" else 200: found}
+        if getattr(self.view, "scopes", None):
             found = {**found, "default": OpenApiResponse(PROBLEM, description="A problem document (RFC 9457).")}
         return found
 
@@ -75,7 +74,4 @@ class Schema(AutoSchema):
     ) -> Any:
         if status_code == "default":
             media_types = ["application/problem+json"]
-        answer: Any = super()._get_response_for_code(  # type: ignore[no-untyped-call]  # untyped upstream
-            serializer, status_code, media_types, direction
-        )
-        return answer
+        return super()._get_response_for_code(serializer, status_code, media_types, direction)

@@ -1,7 +1,6 @@
 """REST: why a message was, or was not, sent."""
 
 from typing import ClassVar
-from uuid import UUID
 
 from django.shortcuts import get_object_or_404
 from django_filters import rest_framework as filters
@@ -16,7 +15,7 @@ from delivery.models import Decision
 class DecisionSerializer(serializers.ModelSerializer[Decision]):
     class Meta:
         model = Decision
-        fields: tuple[str, ...] = (
+        fields = (
             "id",
             "contact",
             "conversation",
@@ -60,5 +59,5 @@ class DecisionView(ApiView):
     def list(self, request: Request) -> Response:
         return self.page(self.filter_queryset(self.get_queryset()), DecisionSerializer)
 
-    def retrieve(self, request: Request, pk: UUID) -> Response:
+    def retrieve(self, request: Request, pk: str) -> Response:
         return self.show(get_object_or_404(Decision, pk=pk), DecisionSerializer)

@@ -1,8 +1,11 @@
+import re
+
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
 from django.urls import reverse
 
+from access.models import ApiKey
 from access.roles import ADMINISTRATOR, AGENT, ANALYST, APPROVER, MARKETER, PERSONAL_DATA, ROLES, roles_sync
 
 pytestmark = pytest.mark.django_db
@@ -83,3 +86,28 @@ def test_role_groups_are_read_only(member):
     response = member(ADMINISTRATOR).post(reverse("admin:auth_group_change", args=[group.pk]), {"name": "x"})
     assert response.status_code == 403
     assert set(ROLES) >= {ANALYST}
+
+
+def test_an_api_key_is_shown_once(member):
+    client = member(ADMINISTRATOR)
+    url = reverse("admin:access_apikey_add_key")
+    data = {"_form_submitted": "True", "name": "Shop", "scopes": ["contacts:read"]}
+    shown = client.post(url, data, follow=True).content.decode()
+    key = ApiKey.objects.get()
+    assert key.created_by == client.user
+    assert key.scopes == ["contacts:read"]
+    secret = re.search(r'rk-secret">([^<]+)<', shown)[1]
+    assert ApiKey.objects.get_from_key(secret) == key
+    again = client.get(reverse("admin:access_apikey_change", args=[key.pk])).content.decode()
+    assert secret not in again
+
+
+def test_a_revoked_key_no_longer_works(member):
+    key, secret = ApiKey.objects.create_key(name="Shop", scopes=[])
+    assert ApiKey.objects.is_valid(secret)
+    url = reverse("admin:access_apikey_revoke", args=[key.pk])
+    client = member(ADMINISTRATOR)
+    client.get(url)
+    assert ApiKey.objects.is_valid(secret)  # a GET changes nothing
+    client.post(url, {"_form_submitted": "True"})
+    assert not ApiKey.objects.is_valid(secret)
