@@ -6,13 +6,15 @@ from functools import partial
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, resolve
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotAuthenticated, NotFound
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
@@ -21,17 +23,16 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from access.idempotency import Answer, fingerprint, idempotency_begin, idempotency_release, idempotency_store
+from access.models import ApiKey
 from access.permissions import may_see_personal_data
 from access.problems import PayloadTooLarge
-
-UUID_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
 class ApiRouter(SimpleRouter):
     """Addresses without a slash at the end; `not_found` accepts one all the same."""
 
     def __init__(self) -> None:
-        super().__init__(trailing_slash=False)
+        super().__init__(trailing_slash=False, use_regex_path=False)
 
 
 class ApiView(GenericViewSet[Any]):
@@ -42,7 +43,7 @@ class ApiView(GenericViewSet[Any]):
 
     scopes: ClassVar[Mapping[str, str]] = {}
     http_method_names = ["get", "head", "post", "patch", "put", "delete"]
-    lookup_value_regex = UUID_PATTERN
+    lookup_value_converter = "uuid"
     now: datetime
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -63,7 +64,7 @@ class ApiView(GenericViewSet[Any]):
             with transaction.atomic():
                 return handler(request, *args, **kwargs)
         record_id, answer = idempotency_begin(
-            api_key=request.auth,
+            api_key=self.api_key,
             key=key,
             print_=fingerprint(method="POST", path=request.get_full_path(), body=request._request.body),
             now=self.now,
@@ -78,19 +79,30 @@ class ApiView(GenericViewSet[Any]):
         try:
             with transaction.atomic():
                 response = handler(request, *args, **kwargs)
-                idempotency_store(record_id=record_id, answer=self._answer(request, response))
+                idempotency_store(record_id=record_id, answer=self._answer(response))
         except Exception as error:  # noqa: BLE001 - handle_exception is DRF's own place for every error
             response = self.handle_exception(error)
             if response.status_code >= 500:
                 idempotency_release(record_id=record_id)
             else:
-                idempotency_store(record_id=record_id, answer=self._answer(request, response))
+                idempotency_store(record_id=record_id, answer=self._answer(response))
         return response
 
-    def _answer(self, request: Request, response: Response) -> Answer:
-        renderer = request.accepted_renderer
-        body = b"" if response.data is None else renderer.render(response.data, renderer.media_type, {})
-        return Answer(response.status_code, body, response.content_type or renderer.media_type)
+    def _answer(self, response: Response) -> Answer:
+        body = b"" if response.data is None else JSONRenderer().render(response.data)
+        return Answer(response.status_code, body, response.content_type or JSONRenderer.media_type)
+
+    @property
+    def api_key(self) -> ApiKey:
+        """The key that was presented."""
+        if not isinstance(self.request.auth, ApiKey):
+            raise NotAuthenticated
+        return self.request.auth
+
+    @property
+    def actor(self) -> User:
+        """Whom the trail will name."""
+        return self.api_key.acts_as
 
     @property
     def personal_data(self) -> bool:
@@ -138,5 +150,6 @@ def not_found(request: HttpRequest, path: str) -> HttpResponseBase:
         except Resolver404:
             pass
         else:
-            return match.func(request, *match.args, **match.kwargs)
+            answer: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+            return answer
     return _not_found_view(request)

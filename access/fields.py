@@ -25,7 +25,7 @@ class Seconds(serializers.IntegerField):
         value = super().run_validation(data)
         return timedelta(seconds=value) if isinstance(value, int) else value
 
-    def to_representation(self, value: timedelta) -> int:
+    def to_representation(self, value: Any) -> int:
         return int(value.total_seconds())
 
 

@@ -1,16 +1,18 @@
 """Who may use the API, and what an idempotent request answered the first time."""
 
+from typing import Any, ClassVar
+
 from django.contrib.auth.models import User
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
-from rest_framework_api_key.models import AbstractAPIKey, BaseAPIKeyManager
+from rest_framework_api_key.models import AbstractAPIKey, APIKeyManager
 
 
-class ApiKeyManager(BaseAPIKeyManager):
+class ApiKeyManager(APIKeyManager):
     """Gives every new key, however it is made, a name in the trail of what was done."""
 
-    def assign_key(self, obj: AbstractAPIKey) -> str:
+    def assign_key(self, obj: Any) -> str:
         """Draw the key, and create the actor it acts as: a user that can never log in. Returns the key, shown once."""
         key: str = super().assign_key(obj)
         actor = User(username=f"api-{obj.prefix}", first_name=obj.name or "", is_active=False)
@@ -23,7 +25,7 @@ class ApiKeyManager(BaseAPIKeyManager):
 class ApiKey(AbstractAPIKey):
     """A hashed key with a visible prefix, an expiry and scopes such as `contacts:read` (access.scopes)."""
 
-    objects = ApiKeyManager()
+    objects: ClassVar[ApiKeyManager] = ApiKeyManager()
 
     scopes = ArrayField(models.CharField(max_length=40), default=list, verbose_name=_("scopes"))
     # Whom the trail names: "approved by", "edited by". One per key, so that four eyes are never two keys' one actor.

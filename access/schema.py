@@ -56,16 +56,17 @@ class Schema(AutoSchema):
     def get_override_parameters(self) -> list[Any]:
         return [IDEMPOTENCY_KEY] if self.method == "POST" else []
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular's own signature, not DRF's
         description = super().get_description()
         scope = getattr(self.view, "scopes", {}).get(getattr(self.view, "action", ""))
         return f"{description}\n\nScope: `{scope}`".strip() if scope else description
 
     def get_response_serializers(self) -> Any:
-        found = super().get_response_serializers()
+        found: Any = super().get_response_serializers()
+        view: Any = self.view
         if not isinstance(found, dict):
-            found = {201 if self.view.action == "create" else 200: found}
-        if getattr(self.view, "scopes", None):
+            found = {201 if getattr(view, "action", "") == "create" else 200: found}
+        if getattr(view, "scopes", None):
             found = {**found, "default": OpenApiResponse(PROBLEM, description="A problem document (RFC 9457).")}
         return found
 
@@ -74,4 +75,7 @@ class Schema(AutoSchema):
     ) -> Any:
         if status_code == "default":
             media_types = ["application/problem+json"]
-        return super()._get_response_for_code(serializer, status_code, media_types, direction)
+        answer: Any = super()._get_response_for_code(  # type: ignore[no-untyped-call]  # untyped upstream
+            serializer, status_code, media_types, direction
+        )
+        return answer

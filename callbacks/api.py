@@ -1,6 +1,7 @@
 """REST: callback policies with their steps, and the callbacks that came of them."""
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
@@ -25,12 +26,12 @@ class StepButtonSerializer(serializers.Serializer[Any]):
 class StepSerializer(serializers.ModelSerializer[CallbackStep]):
     delay = Seconds(required=False, allow_null=True, help_text="In seconds after the drop-out or the step before.")
     useful_for = Seconds(required=False, help_text="In seconds since the drop-out.")
-    buttons = StepButtonSerializer(many=True, required=False, max_length=3)
+    buttons = serializers.ListField(child=StepButtonSerializer(), required=False, max_length=3)
     template_values = serializers.DictField(child=serializers.CharField(allow_blank=True), required=False)
 
     class Meta:
         model = CallbackStep
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "policy",
             "position",
@@ -43,14 +44,14 @@ class StepSerializer(serializers.ModelSerializer[CallbackStep]):
             "template_values",
             "useful_for",
         )
-        read_only_fields = ("id", "policy", "position")
+        read_only_fields: tuple[str, ...] = ("id", "policy", "position")
 
 
 class StepCreateSerializer(StepSerializer):
     position = serializers.IntegerField(required=False, min_value=1, help_text="1 is the first; without it, the end.")
 
     class Meta(StepSerializer.Meta):
-        read_only_fields = ("id",)
+        read_only_fields: tuple[str, ...] = ("id",)
 
 
 class PolicySerializer(serializers.ModelSerializer[CallbackPolicy]):
@@ -60,15 +61,24 @@ class PolicySerializer(serializers.ModelSerializer[CallbackPolicy]):
 
     class Meta:
         model = CallbackPolicy
-        fields = ("id", "campaign", "enabled", "patience", "window_margin", "max_attempts", "priority", "steps")
-        read_only_fields = ("id",)
+        fields: tuple[str, ...] = (
+            "id",
+            "campaign",
+            "enabled",
+            "patience",
+            "window_margin",
+            "max_attempts",
+            "priority",
+            "steps",
+        )
+        read_only_fields: tuple[str, ...] = ("id",)
         # One policy per campaign is said below, as a conflict.
-        extra_kwargs: ClassVar = {"campaign": {"validators": []}}
+        extra_kwargs: ClassVar[dict[str, Any]] = {"campaign": {"validators": []}}
 
 
 class PolicyChangeSerializer(PolicySerializer):
     class Meta(PolicySerializer.Meta):
-        read_only_fields = ("id", "campaign")
+        read_only_fields: tuple[str, ...] = ("id", "campaign")
 
 
 class PolicyFilter(filters.FilterSet):
@@ -94,11 +104,11 @@ class PolicyView(ApiView):
     def list(self, request: Request) -> Response:
         return self.page(self.filter_queryset(self.get_queryset()), PolicySerializer)
 
-    def retrieve(self, request: Request, pk: str) -> Response:
+    def retrieve(self, request: Request, pk: UUID) -> Response:
         return self.show(get_object_or_404(self.get_queryset(), pk=pk), PolicySerializer)
 
     def _save(self, campaign_id: Any, fields: dict[str, Any], *, status: int) -> Response:
-        policy = services.policy_save(campaign_id=campaign_id, actor=self.request.user, now=self.now, **fields)
+        policy = services.policy_save(campaign_id=campaign_id, actor=self.actor, now=self.now, **fields)
         return self.show(self.get_queryset().get(pk=policy.pk), PolicySerializer, status=status)
 
     def create(self, request: Request) -> Response:
@@ -108,7 +118,7 @@ class PolicyView(ApiView):
             raise ConflictError(_("This campaign has a policy; change that one."), code="policy_exists")
         return self._save(campaign.pk, fields, status=201)
 
-    def partial_update(self, request: Request, pk: str) -> Response:
+    def partial_update(self, request: Request, pk: UUID) -> Response:
         policy = get_object_or_404(CallbackPolicy, pk=pk)
         return self._save(policy.campaign_id, self.validated(PolicyChangeSerializer, partial_=True), status=200)
 
@@ -137,26 +147,26 @@ class StepView(ApiView):
     def list(self, request: Request) -> Response:
         return self.page(self.filter_queryset(self.get_queryset()), StepSerializer)
 
-    def retrieve(self, request: Request, pk: str) -> Response:
+    def retrieve(self, request: Request, pk: UUID) -> Response:
         return self.show(get_object_or_404(CallbackStep, pk=pk), StepSerializer)
 
     def create(self, request: Request) -> Response:
         fields = self.validated(StepCreateSerializer)
         policy = fields.pop("policy")
-        step = services.step_create(policy_id=policy.pk, actor=request.user, now=self.now, **fields)
+        step = services.step_create(policy_id=policy.pk, actor=self.actor, now=self.now, **fields)
         return self.show(step, StepSerializer, status=201)
 
-    def partial_update(self, request: Request, pk: str) -> Response:
+    def partial_update(self, request: Request, pk: UUID) -> Response:
         get_object_or_404(CallbackStep, pk=pk)
         fields: Any = self.validated(StepSerializer, partial_=True)
-        step = services.step_update(step_id=pk, actor=request.user, now=self.now, **fields)
+        step = services.step_update(step_id=pk, actor=self.actor, now=self.now, **fields)
         return self.show(step, StepSerializer)
 
     @extend_schema(responses={204: None})
-    def destroy(self, request: Request, pk: str) -> Response:
+    def destroy(self, request: Request, pk: UUID) -> Response:
         """Remove it; later steps move up. What was planned from it stays planned."""
         get_object_or_404(CallbackStep, pk=pk)
-        services.step_delete(step_id=pk, actor=request.user, now=self.now)
+        services.step_delete(step_id=pk, actor=self.actor, now=self.now)
         return Response(status=204)
 
 
@@ -170,7 +180,7 @@ class CallbackSerializer(serializers.ModelSerializer[Callback]):
 
     class Meta:
         model = Callback
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "conversation",
             "contact",
@@ -224,5 +234,5 @@ class CallbackView(ApiView):
     def list(self, request: Request) -> Response:
         return self.page(self.filter_queryset(self.get_queryset()), CallbackSerializer)
 
-    def retrieve(self, request: Request, pk: str) -> Response:
+    def retrieve(self, request: Request, pk: UUID) -> Response:
         return self.show(get_object_or_404(self.get_queryset(), pk=pk), CallbackSerializer)

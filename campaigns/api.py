@@ -1,6 +1,7 @@
 """REST: campaigns and the doors into them."""
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
@@ -26,7 +27,7 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
 
     class Meta:
         model = Campaign
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "name",
             "goal",
@@ -47,7 +48,7 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
             "pause_reason",
             "created_at",
         )
-        read_only_fields = (
+        read_only_fields: tuple[str, ...] = (
             "id",
             "status",
             "revision",
@@ -63,7 +64,7 @@ class CampaignEventSerializer(serializers.ModelSerializer[CampaignEvent]):
 
     class Meta:
         model = CampaignEvent
-        fields = ("action", "revision", "actor", "note", "at")
+        fields: tuple[str, ...] = ("action", "revision", "actor", "note", "at")
 
 
 class ApproveSerializer(serializers.Serializer[Any]):
@@ -112,29 +113,29 @@ class CampaignView(ApiView):
         "end": "campaigns:run",
     }
 
-    def _act(self, service: Any, pk: str, **fields: Any) -> Response:
+    def _act(self, service: Any, pk: UUID, **fields: Any) -> Response:
         """Run one step of the life cycle as this key's actor."""
         get_object_or_404(Campaign, pk=pk)
-        campaign = service(campaign_id=pk, actor=self.request.user, now=self.now, **fields)
+        campaign = service(campaign_id=pk, actor=self.actor, now=self.now, **fields)
         return self.show(campaign, CampaignSerializer)
 
     def list(self, request: Request) -> Response:
         return self.page(self.filter_queryset(self.get_queryset()), CampaignSerializer)
 
-    def retrieve(self, request: Request, pk: str) -> Response:
+    def retrieve(self, request: Request, pk: UUID) -> Response:
         return self.show(get_object_or_404(Campaign, pk=pk), CampaignSerializer)
 
     def create(self, request: Request) -> Response:
         fields = self.validated(CampaignSerializer)
-        campaign = services.campaign_create(actor=request.user, now=self.now, **fields)
+        campaign = services.campaign_create(actor=self.actor, now=self.now, **fields)
         return self.show(campaign, CampaignSerializer, status=201)
 
-    def partial_update(self, request: Request, pk: str) -> Response:
+    def partial_update(self, request: Request, pk: UUID) -> Response:
         return self._act(services.campaign_update, pk, **self.validated(CampaignSerializer, partial_=True))
 
     @extend_schema(responses=CampaignEventSerializer(many=True), filters=False)
     @action(detail=True, pagination_class=None)
-    def events(self, request: Request, pk: str) -> Response:
+    def events(self, request: Request, pk: UUID) -> Response:
         """Who did what to the campaign, and when; the latest 200 lines."""
         campaign = get_object_or_404(Campaign, pk=pk)
         rows = campaign.events.select_related("actor")[:200]
@@ -142,43 +143,43 @@ class CampaignView(ApiView):
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
-    def submit(self, request: Request, pk: str) -> Response:
+    def submit(self, request: Request, pk: UUID) -> Response:
         """Ask for approval."""
         return self._act(services.campaign_submit, pk)
 
     @extend_schema(request=ApproveSerializer)
     @action(methods=["post"], detail=True)
-    def approve(self, request: Request, pk: str) -> Response:
+    def approve(self, request: Request, pk: UUID) -> Response:
         """Approve what was submitted. Refused to a key that edited the campaign, or whose owner did."""
         return self._act(services.campaign_approve, pk, **self.validated(ApproveSerializer))
 
     @extend_schema(request=RejectSerializer)
     @action(methods=["post"], detail=True)
-    def reject(self, request: Request, pk: str) -> Response:
+    def reject(self, request: Request, pk: UUID) -> Response:
         """Send it back to its editors, saying what has to change."""
         return self._act(services.campaign_reject, pk, **self.validated(RejectSerializer))
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
-    def start(self, request: Request, pk: str) -> Response:
+    def start(self, request: Request, pk: UUID) -> Response:
         """Let an approved campaign run."""
         return self._act(services.campaign_start, pk)
 
     @extend_schema(request=PauseSerializer)
     @action(methods=["post"], detail=True)
-    def pause(self, request: Request, pk: str) -> Response:
+    def pause(self, request: Request, pk: UUID) -> Response:
         """Stop sending at once; what was planned is cancelled."""
         return self._act(services.campaign_pause, pk, **self.validated(PauseSerializer))
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
-    def resume(self, request: Request, pk: str) -> Response:
+    def resume(self, request: Request, pk: UUID) -> Response:
         """Let a paused campaign run again, if its present revision is approved."""
         return self._act(services.campaign_resume, pk)
 
     @extend_schema(request=EndSerializer)
     @action(methods=["post"], detail=True)
-    def end(self, request: Request, pk: str) -> Response:
+    def end(self, request: Request, pk: UUID) -> Response:
         """End it for good."""
         return self._act(services.campaign_end, pk, **self.validated(EndSerializer))
 
@@ -188,7 +189,7 @@ class EntryPointSerializer(serializers.ModelSerializer[EntryPoint]):
 
     class Meta:
         model = EntryPoint
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "campaign",
             "kind",
@@ -201,7 +202,7 @@ class EntryPointSerializer(serializers.ModelSerializer[EntryPoint]):
             "url",
             "created_at",
         )
-        read_only_fields = ("id", "created_at")
+        read_only_fields: tuple[str, ...] = ("id", "created_at")
         validators: ClassVar[list[Any]] = []  # an ad ID that is taken is the service's to say
 
     def get_url(self, entry_point: EntryPoint) -> str:
@@ -212,14 +213,14 @@ class EntryPointChangeSerializer(EntryPointSerializer):
     """What may change later: the campaign and kind of a door stay."""
 
     class Meta(EntryPointSerializer.Meta):
-        read_only_fields = ("id", "created_at", "campaign", "kind")
+        read_only_fields: tuple[str, ...] = ("id", "created_at", "campaign", "kind")
 
 
 class AdSpendSerializer(serializers.ModelSerializer[AdSpend]):
     class Meta:
         model = AdSpend
-        fields = ("day", "impressions", "clicks", "amount", "currency")
-        read_only_fields = ("day",)
+        fields: tuple[str, ...] = ("day", "impressions", "clicks", "amount", "currency")
+        read_only_fields: tuple[str, ...] = ("day",)
         extra_kwargs: ClassVar = {
             "impressions": {"required": True},
             "clicks": {"required": True},
@@ -260,41 +261,41 @@ class EntryPointView(ApiView):
     def list(self, request: Request) -> Response:
         return self.page(self.filter_queryset(self.get_queryset()), EntryPointSerializer)
 
-    def retrieve(self, request: Request, pk: str) -> Response:
+    def retrieve(self, request: Request, pk: UUID) -> Response:
         return self.show(get_object_or_404(EntryPoint, pk=pk), EntryPointSerializer)
 
     def create(self, request: Request) -> Response:
         fields = self.validated(EntryPointSerializer)
         campaign = fields.pop("campaign")
-        entry_point = entry_point_create(campaign_id=campaign.pk, actor=request.user, now=self.now, **fields)
+        entry_point = entry_point_create(campaign_id=campaign.pk, actor=self.actor, now=self.now, **fields)
         return self.show(entry_point, EntryPointSerializer, status=201)
 
-    def partial_update(self, request: Request, pk: str) -> Response:
+    def partial_update(self, request: Request, pk: UUID) -> Response:
         get_object_or_404(EntryPoint, pk=pk)
         fields: Any = self.validated(EntryPointChangeSerializer, partial_=True)
-        entry_point = entry_point_update(entry_point_id=pk, actor=request.user, now=self.now, **fields)
+        entry_point = entry_point_update(entry_point_id=pk, actor=self.actor, now=self.now, **fields)
         return self.show(entry_point, EntryPointSerializer)
 
-    def _qr(self, pk: str, kind: str, media_type: str) -> HttpResponse:
+    def _qr(self, pk: UUID, kind: str, media_type: str) -> HttpResponse:
         # An ad has no tracked link, so no code either: not found.
         entry_point = get_object_or_404(EntryPoint.objects.exclude(token=None), pk=pk)
         return HttpResponse(qr_image(entry_point, kind), content_type=media_type)
 
     @extend_schema(responses={(200, "image/svg+xml"): OpenApiTypes.BINARY})
-    @action(detail=True, url_path="qr[.]svg")
-    def qr_svg(self, request: Request, pk: str) -> HttpResponse:
+    @action(detail=True, url_path="qr.svg")
+    def qr_svg(self, request: Request, pk: UUID) -> HttpResponse:
         """The tracked link as a QR code."""
         return self._qr(pk, "svg", "image/svg+xml")
 
     @extend_schema(responses={(200, "image/png"): OpenApiTypes.BINARY})
-    @action(detail=True, url_path="qr[.]png")
-    def qr_png(self, request: Request, pk: str) -> HttpResponse:
+    @action(detail=True, url_path="qr.png")
+    def qr_png(self, request: Request, pk: UUID) -> HttpResponse:
         """The tracked link as a QR code."""
         return self._qr(pk, "png", "image/png")
 
     @extend_schema(responses=AdSpendSerializer(many=True), filters=False)
     @action(detail=True)
-    def spend(self, request: Request, pk: str) -> Response:
+    def spend(self, request: Request, pk: UUID) -> Response:
         """What the ad platform reported for this door, per day."""
         spend: QuerySet[AdSpend] = get_object_or_404(EntryPoint, pk=pk).spend.all()
         return self.page(spend, AdSpendSerializer)
@@ -304,8 +305,8 @@ class EntryPointView(ApiView):
         responses=AdSpendSerializer,
         parameters=[OpenApiParameter("day", OpenApiTypes.DATE, OpenApiParameter.PATH)],
     )
-    @action(methods=["put"], detail=True, url_path="spend/(?P<day>[0-9-]{10})")
-    def spend_put(self, request: Request, pk: str, day: str) -> Response:
+    @action(methods=["put"], detail=True, url_path="spend/<str:day>")
+    def spend_put(self, request: Request, pk: UUID, day: str) -> Response:
         """Set one day's figures, in the campaign's time zone; a later report replaces an earlier one."""
         entry_point = get_object_or_404(EntryPoint, pk=pk)
         checked = DaySerializer(data={"day": day})

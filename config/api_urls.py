@@ -4,6 +4,7 @@ from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from access.api import ApiRouter, not_found
+from callbacks.api import CallbackView, PolicyView, StepView
 from campaigns.api import CampaignView, EntryPointView
 from conversations.api import ConversationView, MessageView
 from delivery.api import DecisionView
@@ -14,6 +15,9 @@ router.register("accounts", AccountView, basename="account")
 router.register("templates", TemplateView, basename="template")
 router.register("campaigns", CampaignView, basename="campaign")
 router.register("entry-points", EntryPointView, basename="entry-point")
+router.register("policies", PolicyView, basename="policy")
+router.register("steps", StepView, basename="step")
+router.register("callbacks", CallbackView, basename="callback")
 router.register("conversations", ConversationView, basename="conversation")
 router.register("messages", MessageView, basename="message")
 router.register("decisions", DecisionView, basename="decision")

@@ -1,7 +1,7 @@
 """REST: conversations and their messages."""
 
 from typing import Any, ClassVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
@@ -14,7 +14,6 @@ from rest_framework.response import Response
 
 from access.api import ApiView
 from access.fields import MaskedName, MaskedText, PersonalJson
-from access.models import ApiKey
 from conversations import services
 from conversations.models import Conversation, DropOut, Message, MessageStatus
 from messaging.events import Button
@@ -23,7 +22,7 @@ from messaging.events import Button
 class DropOutSerializer(serializers.ModelSerializer[DropOut]):
     class Meta:
         model = DropOut
-        fields = ("id", "episode", "silent_since", "detected_at", "ended_at", "ended_by")
+        fields: tuple[str, ...] = ("id", "episode", "silent_since", "detected_at", "ended_at", "ended_by")
 
 
 class ConversationSerializer(serializers.ModelSerializer[Conversation]):
@@ -31,7 +30,7 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
 
     class Meta:
         model = Conversation
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "contact",
             "contact_name",
@@ -68,7 +67,7 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
 
     class Meta:
         model = Message
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "contact",
             "account",
@@ -101,7 +100,7 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
 class MessageStatusSerializer(serializers.ModelSerializer[MessageStatus]):
     class Meta:
         model = MessageStatus
-        fields = ("status", "occurred_at", "received_at", "price_category", "price_type")
+        fields: tuple[str, ...] = ("status", "occurred_at", "received_at", "price_category", "price_type")
 
 
 class MessageDetailSerializer(MessageSerializer):
@@ -122,7 +121,7 @@ class ButtonSerializer(serializers.Serializer[Any]):
 
 class ReplySerializer(serializers.Serializer[Any]):
     text = serializers.CharField(max_length=4096)
-    buttons = ButtonSerializer(many=True, required=False, default=list, max_length=3)
+    buttons = serializers.ListField(child=ButtonSerializer(), required=False, default=list, max_length=3)
 
 
 class ConversationFilter(filters.FilterSet):
@@ -163,45 +162,44 @@ class ConversationView(ApiView):
         return self.page(self.filter_queryset(self.get_queryset()), ConversationSerializer)
 
     @extend_schema(responses=ConversationDetailSerializer)
-    def retrieve(self, request: Request, pk: str) -> Response:
+    def retrieve(self, request: Request, pk: UUID) -> Response:
         rows = self.get_queryset().prefetch_related("dropouts")
         return self.show(get_object_or_404(rows, pk=pk), ConversationDetailSerializer)
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True, url_path="take-over")
-    def take_over(self, request: Request, pk: str) -> Response:
+    def take_over(self, request: Request, pk: UUID) -> Response:
         """A person (or your own system) handles it from now on: planned callbacks are cancelled."""
-        conversation = services.conversation_take_over(conversation_id=pk, actor=request.user, now=self.now)
+        conversation = services.conversation_take_over(conversation_id=pk, actor=self.actor, now=self.now)
         return self.show(conversation, ConversationSerializer)
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True, url_path="hand-back")
-    def hand_back(self, request: Request, pk: str) -> Response:
+    def hand_back(self, request: Request, pk: UUID) -> Response:
         """Automation may speak again."""
-        conversation = services.conversation_hand_back(conversation_id=pk, actor=request.user, now=self.now)
+        conversation = services.conversation_hand_back(conversation_id=pk, actor=self.actor, now=self.now)
         return self.show(conversation, ConversationSerializer)
 
     @extend_schema(request=CloseSerializer)
     @action(methods=["post"], detail=True)
-    def close(self, request: Request, pk: str) -> Response:
+    def close(self, request: Request, pk: UUID) -> Response:
         """Close it; the contact's next message opens a new one."""
         fields = self.validated(CloseSerializer)
-        conversation = services.conversation_close(conversation_id=pk, actor=request.user, now=self.now, **fields)
+        conversation = services.conversation_close(conversation_id=pk, actor=self.actor, now=self.now, **fields)
         return self.show(conversation, ConversationSerializer)
 
     @extend_schema(request=ReplySerializer, responses={201: MessageSerializer})
     @action(methods=["post"], detail=True)
-    def reply(self, request: Request, pk: str) -> Response:
+    def reply(self, request: Request, pk: UUID) -> Response:
         """Write in the conversation, inside its 24-hour window. Who handles it stays as it is (see take-over)."""
         fields = self.validated(ReplySerializer)
         buttons = [Button(id=button["id"], title=button["title"]) for button in fields["buttons"]]
-        prefix = request.auth.prefix if isinstance(request.auth, ApiKey) else ""
         message = services.conversation_reply(
             conversation_id=pk,
             text=fields["text"],
             buttons=buttons,
             actor=None,
-            dedupe_key=f"api:{prefix}:{uuid4()}",  # repetition is the Idempotency-Key's matter
+            dedupe_key=f"api:{self.api_key.prefix}:{uuid4()}",  # repetition is the Idempotency-Key's matter
             now=self.now,
         )
         return self.show(message, MessageSerializer, status=201)
@@ -237,6 +235,6 @@ class MessageView(ApiView):
         return self.page(self.filter_queryset(self.get_queryset()), MessageSerializer)
 
     @extend_schema(responses=MessageDetailSerializer)
-    def retrieve(self, request: Request, pk: str) -> Response:
+    def retrieve(self, request: Request, pk: UUID) -> Response:
         rows: QuerySet[Message] = self.get_queryset().prefetch_related("statuses")
         return self.show(get_object_or_404(rows, pk=pk), MessageDetailSerializer)

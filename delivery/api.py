@@ -1,6 +1,7 @@
 """REST: why a message was, or was not, sent."""
 
 from typing import ClassVar
+from uuid import UUID
 
 from django.shortcuts import get_object_or_404
 from django_filters import rest_framework as filters
@@ -15,7 +16,7 @@ from delivery.models import Decision
 class DecisionSerializer(serializers.ModelSerializer[Decision]):
     class Meta:
         model = Decision
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "contact",
             "conversation",
@@ -59,5 +60,5 @@ class DecisionView(ApiView):
     def list(self, request: Request) -> Response:
         return self.page(self.filter_queryset(self.get_queryset()), DecisionSerializer)
 
-    def retrieve(self, request: Request, pk: str) -> Response:
+    def retrieve(self, request: Request, pk: UUID) -> Response:
         return self.show(get_object_or_404(Decision, pk=pk), DecisionSerializer)

@@ -1,22 +1,26 @@
 """REST: channel accounts and their templates. Credentials are never read or written here."""
 
 from typing import ClassVar
+from uuid import UUID
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from access.api import ApiView
+from messaging.accounts import templates_sync
 from messaging.models import ChannelAccount, Template
 
 
 class AccountSerializer(serializers.ModelSerializer[ChannelAccount]):
     class Meta:
         model = ChannelAccount
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "name",
             "channel",
@@ -37,7 +41,7 @@ class AccountSerializer(serializers.ModelSerializer[ChannelAccount]):
 class TemplateSerializer(serializers.ModelSerializer[Template]):
     class Meta:
         model = Template
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "account",
             "name",
@@ -66,13 +70,24 @@ class AccountView(ApiView):
     scopes: ClassVar = {
         "list": "accounts:read",
         "retrieve": "accounts:read",
+        "sync_templates": "accounts:write",
     }
 
     def list(self, request: Request) -> Response:
         return self.page(self.get_queryset(), AccountSerializer)
 
-    def retrieve(self, request: Request, pk: str) -> Response:
+    def retrieve(self, request: Request, pk: UUID) -> Response:
         return self.show(get_object_or_404(ChannelAccount, pk=pk), AccountSerializer)
+
+    @extend_schema(
+        request=None,
+        responses={200: inline_serializer("TemplatesSynced", {"templates": serializers.IntegerField()})},
+    )
+    @action(methods=["post"], detail=True, url_path="sync-templates")
+    def sync_templates(self, request: Request, pk: UUID) -> Response:
+        """Fetch the account's templates from the provider now; answers how many there are."""
+        count = templates_sync(account=get_object_or_404(ChannelAccount, pk=pk), now=self.now)
+        return Response({"templates": count})
 
 
 class TemplateView(ApiView):
@@ -81,7 +96,7 @@ class TemplateView(ApiView):
     queryset = Template.objects.all()
     serializer_class = TemplateSerializer
     filterset_class = TemplateFilter
-    lookup_value_regex = "[0-9]{1,18}"
+    lookup_value_converter = "int"
     scopes: ClassVar = {"list": "accounts:read", "retrieve": "accounts:read"}
 
     def get_queryset(self) -> QuerySet[Template]:
@@ -90,5 +105,5 @@ class TemplateView(ApiView):
     def list(self, request: Request) -> Response:
         return self.page(self.filter_queryset(self.get_queryset()), TemplateSerializer)
 
-    def retrieve(self, request: Request, pk: str) -> Response:
+    def retrieve(self, request: Request, pk: int) -> Response:
         return self.show(get_object_or_404(Template, pk=pk), TemplateSerializer)

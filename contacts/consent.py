@@ -1,0 +1,89 @@
+"""The consent ledger and the current state it gives."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Case, IntegerField, Value, When
+
+from contacts.models import ConsentEvent, Contact, consent_key
+
+
+def contact_lock(contact_id: UUID) -> Contact:
+    """The contact row, locked against every other writer of consent and against a send's flip (`FOR SHARE`)."""
+    return Contact.objects.select_for_update(no_key=True).get(pk=contact_id)
+
+
+@transaction.atomic
+def consent_record(
+    *,
+    contact_id: UUID,
+    channel: str,
+    purpose: str,
+    action: str,
+    source: str,
+    occurred_at: datetime,
+    dedupe_key: str,
+    wording: str = "",
+    wording_language: str = "",
+    wording_version: str = "",
+    disclosed_per_week: int | None = None,
+    evidence: dict[str, Any] | None = None,
+    actor: User | None = None,
+) -> ConsentEvent:
+    """Add one line to the ledger, once per `dedupe_key`, and derive the current state from all of it.
+
+    The state follows the events' own times, not their arrival: a withdrawal that reaches us late does not undo a
+    newer grant, nor the other way round; at the very same time the withdrawal wins.
+    """
+    contact = contact_lock(contact_id)
+    event = ConsentEvent(
+        contact=contact,
+        channel=channel,
+        purpose=purpose,
+        action=action,
+        source=source,
+        wording=wording,
+        wording_language=wording_language,
+        wording_version=wording_version,
+        disclosed_per_week=disclosed_per_week,
+        evidence=evidence or {},
+        occurred_at=occurred_at,
+        actor=actor,
+        dedupe_key=dedupe_key,
+    )
+    ConsentEvent.objects.bulk_create([event], ignore_conflicts=True)
+    state_derive(contact, channel, purpose)
+    return ConsentEvent.objects.get(dedupe_key=dedupe_key)
+
+
+def state_derive(contact: Contact, channel: str, purpose: str) -> None:
+    """Write the current state of one (channel, purpose) beside the contact. The caller holds the contact's lock."""
+    rank = Case(
+        When(action=ConsentEvent.Action.WITHDRAWN, then=Value(2)),
+        When(action=ConsentEvent.Action.EXPIRED, then=Value(1)),
+        default=Value(0),
+        output_field=IntegerField(),
+    )
+    latest = (
+        ConsentEvent.objects.filter(contact=contact, channel=channel, purpose=purpose)
+        .order_by("-occurred_at", rank.desc())
+        .values_list("action", flat=True)
+        .first()
+    )
+    key = consent_key(channel, purpose)
+    granted = sorted({*contact.consent_granted} - {key} | ({key} if latest == ConsentEvent.Action.GRANTED else set()))
+    withdrawn = sorted(
+        {*contact.consent_withdrawn} - {key} | ({key} if latest == ConsentEvent.Action.WITHDRAWN else set())
+    )
+    if (granted, withdrawn) != (contact.consent_granted, contact.consent_withdrawn):
+        contact.consent_granted, contact.consent_withdrawn = granted, withdrawn
+        contact.save(update_fields=["consent_granted", "consent_withdrawn", "updated_at"])
+
+
+def consent_state(contact: Contact, channel: str, purpose: str) -> str:
+    """`granted`, `withdrawn`, or "" when the person was never asked or the consent expired."""
+    key = consent_key(channel, purpose)
+    return "granted" if key in contact.consent_granted else "withdrawn" if key in contact.consent_withdrawn else ""

@@ -1,0 +1,15 @@
+"""What this room refuses, in plain words."""
+
+from access.errors import DomainError
+
+
+class InvalidPhoneError(DomainError):
+    """The text is not a phone number that could exist."""
+
+    code = "invalid_phone"
+
+
+class ReviewDecidedError(DomainError):
+    """Somebody has decided this review already."""
+
+    code = "conflict"

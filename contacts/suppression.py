@@ -1,0 +1,61 @@
+"""Addresses that may not be contacted, whatever consent says. Only keyed hashes are kept, so they outlive erasure."""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from contacts.consent import contact_lock
+from contacts.models import Address, Contact, Suppression
+from contacts.phones import phone_normalise
+
+
+def suppression_hash(channel: str, kind: str, value: str) -> str:
+    """HMAC-SHA256 of an address, hex. Without the key nobody can find out by trying numbers whose it is."""
+    message = f"{channel}\x00{kind}\x00{value}".encode()
+    return hmac.new(settings.SUPPRESSION_HASH_KEY.encode(), message, hashlib.sha256).hexdigest()
+
+
+def _lock_owners(channel: str, kind: str, value: str) -> None:
+    owners = Contact.objects.filter(addresses__channel=channel, addresses__kind=kind, addresses__value=value)
+    for contact_id in owners.order_by("pk").values_list("pk", flat=True).distinct():
+        contact_lock(contact_id)
+
+
+@transaction.atomic
+def suppression_add(*, channel: str, kind: str, value: str, reason: str, actor: User | None) -> Suppression:
+    """Suppress an address for good; the same one again keeps the first reason. Raises InvalidPhoneError.
+
+    Locks the contact that owns it first: a message whose flip comes later sees it.
+    """
+    value = phone_normalise(value, region=settings.DEFAULT_PHONE_REGION) if kind == Address.Kind.PHONE else value
+    _lock_owners(channel, kind, value)
+    suppression, _made = Suppression.objects.get_or_create(
+        channel=channel,
+        kind=kind,
+        value_hash=suppression_hash(channel, kind, value),
+        defaults={"reason": reason, "hint": value[-2:], "created_by": actor},
+    )
+    return suppression
+
+
+def suppression_lift(*, suppression_id: int) -> None:
+    """Allow the address again. Consent is another matter: it is not given back by this."""
+    Suppression.objects.filter(pk=suppression_id).delete()
+
+
+def suppressed_contact_ids(contact_ids: Iterable[UUID], channel: str) -> set[UUID]:
+    """Which of these contacts have (or had) a suppressed address on the channel; two queries, however many there are.
+
+    An address a person gave up still counts: whoever asked for it asked not to be written to.
+    """
+    hashes: dict[str, set[UUID]] = {}
+    rows = Address.objects.filter(contact_id__in=list(contact_ids), channel=channel)
+    for contact_id, kind, value in rows.values_list("contact_id", "kind", "value"):
+        hashes.setdefault(suppression_hash(channel, kind, value), set()).add(contact_id)
+    found = Suppression.objects.filter(channel=channel, value_hash__in=list(hashes))
+    return {contact_id for value in found.values_list("value_hash", flat=True) for contact_id in hashes[value]}
