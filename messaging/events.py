@@ -254,6 +254,7 @@ class TemplateParameter:
     example: str = ""
     fixed_length: int = 0  # characters of the component's text around its variables
     limit: int | None = None  # characters the component may have once it is filled
+    uses: int = 1  # how often the text repeats this variable
 
     @property
     def key(self) -> str:

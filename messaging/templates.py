@@ -4,6 +4,7 @@ Limits are those of WhatsApp's template components and message types (Meta, Nove
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -110,13 +111,14 @@ def _variables(component: Mapping[str, Any], place: str, parameter_format: str, 
     text = component.get("text")
     if not isinstance(text, str):
         return []
-    names = list(dict.fromkeys(_VARIABLE.findall(text)))
+    uses = Counter(_VARIABLE.findall(text))
+    names = list(uses)
     if parameter_format != "NAMED":
         names.sort(key=lambda name: int(name) if name.isdecimal() else 0)
     examples = _examples(component.get("example"), place)
     fixed = len(_VARIABLE.sub("", text))
     return [
-        TemplateParameter(place, name, example=examples.get(name, ""), fixed_length=fixed, limit=limit)
+        TemplateParameter(place, name, example=examples.get(name, ""), fixed_length=fixed, limit=limit, uses=uses[name])
         for name in names
     ]
 
@@ -225,7 +227,8 @@ def _length_problems(content: TemplateContent, parameters: list[TemplateParamete
             continue
         place = (parameter.component, parameter.button_index)
         limits[place] = parameter.limit
-        totals[place] = totals.get(place, parameter.fixed_length) + len(content.values.get(parameter.key, ""))
+        added = len(content.values.get(parameter.key, "")) * parameter.uses
+        totals[place] = totals.get(place, parameter.fixed_length) + added
     return [
         Problem(
             _("The filled %(part)s has %(count)d characters; at most %(limit)d fit."),
