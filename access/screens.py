@@ -206,6 +206,18 @@ class RoomAdmin(_Admin):
                 return False
         return super().lookup_allowed(lookup, value, request)
 
+    # -- saving ------------------------------------------------------------------------------------------------------
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save what the person changed and nothing else: a pause or an opt-out that came meanwhile must stand."""
+        if not change:
+            obj.save()
+            return
+        fields = {field.name for field in obj._meta.concrete_fields}
+        changed = [name for name in form.changed_data if name in fields]
+        if changed:
+            obj.save(update_fields=[*changed, *(name for name in ("updated_at",) if name in fields)])
+
     # -- forms whose saving is a service -----------------------------------------------------------------------------
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:

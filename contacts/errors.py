@@ -13,3 +13,9 @@ class ReviewDecidedError(DomainError):
     """Somebody has decided this review already."""
 
     code = "conflict"
+
+
+class NoAddressError(DomainError):
+    """The person has no current address."""
+
+    code = "no_address"

@@ -8,8 +8,10 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from contacts.consent import contact_lock
+from contacts.errors import NoAddressError
 from contacts.models import Address, Contact, Suppression
 from contacts.phones import phone_normalise
 
@@ -59,3 +61,15 @@ def suppressed_contact_ids(contact_ids: Iterable[UUID], channel: str) -> set[UUI
         hashes.setdefault(suppression_hash(channel, kind, value), set()).add(contact_id)
     found = Suppression.objects.filter(channel=channel, value_hash__in=list(hashes))
     return {contact_id for value in found.values_list("value_hash", flat=True) for contact_id in hashes[value]}
+
+
+@transaction.atomic
+def contact_suppress(*, contact_id: UUID, reason: str, actor: User | None) -> int:
+    """Suppress every present address of a person; how many there were. Raises NoAddressError when there is none."""
+    contact_lock(contact_id)
+    rows = list(Address.objects.filter(contact_id=contact_id, superseded_at=None))
+    if not rows:
+        raise NoAddressError(_("This person has no address to suppress."))
+    for row in rows:
+        suppression_add(channel=row.channel, kind=row.kind, value=row.value, reason=reason, actor=actor)
+    return len(rows)
