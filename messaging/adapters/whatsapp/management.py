@@ -116,7 +116,7 @@ def _fetch(url: str, token: str) -> tuple[int, dict[str, str], bytes]:
     try:
         curl.setopt(pycurl.URL, url)
         curl.setopt(pycurl.HTTPHEADER, [f"Authorization: Bearer {token}", "Accept: application/json"])
-        curl.setopt(pycurl.PROTOCOLS_STR, "http,https")
+        curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         curl.setopt(pycurl.CONNECTTIMEOUT, CONNECT_SECONDS)
         curl.setopt(pycurl.TIMEOUT, ANSWER_SECONDS)
         curl.setopt(pycurl.NOSIGNAL, 1)
