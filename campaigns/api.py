@@ -203,7 +203,8 @@ class EntryPointSerializer(serializers.ModelSerializer[EntryPoint]):
             "created_at",
         )
         read_only_fields: tuple[str, ...] = ("id", "created_at")
-        validators: ClassVar[list[Any]] = []  # an ad ID that is taken is the service's to say
+        # An ad ID that is taken is the service's to say.
+        extra_kwargs: ClassVar[dict[str, Any]] = {"ad_id": {"validators": []}}
 
     def get_url(self, entry_point: EntryPoint) -> str:
         return entry_point_url(entry_point)

@@ -37,3 +37,9 @@ class ReceiptUnknownError(DomainError):
     """There is no stored webhook with this number."""
 
     code = "receipt_unknown"
+
+
+class ContactUnknownError(DomainError):
+    """Nobody, or more than one, is named by what was given."""
+
+    code = "contact_unknown"
