@@ -14,6 +14,7 @@ help:
 	@echo "make serve         run the product for real work (DATABASE_URL and REDIS_URL point it to real services)"
 	@echo "make test          all tests          (ONLY=tests/delivery: some of them)"
 	@echo "make lint          ruff, mypy, import contracts, migrations, deployment check, catalogues, API schema"
+	@echo "make schema        write docs/openapi.yaml anew after a change of the API"
 	@echo "make bench         hot paths beside their limits   (ONLY=send, SHORT=1)"
 
 $(STAMP): requirements.txt requirements-dev.txt
@@ -47,6 +48,9 @@ format: $(STAMP)
 
 messages: $(STAMP)
 	$(BIN)/pybabel --quiet compile --domain django --directory config/locale
+
+schema: $(STAMP)
+	REKINDLE_ENV=development $(EMBEDDED) --ephemeral -- $(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 bench: $(STAMP)
 	REKINDLE_ENV=development $(EMBEDDED) --ephemeral -- $(BIN)/python -m bench $(ONLY) $(if $(SHORT),--short)

@@ -51,7 +51,8 @@ class StepCreateSerializer(StepSerializer):
     position = serializers.IntegerField(required=False, min_value=1, help_text="1 is the first; without it, the end.")
 
     class Meta(StepSerializer.Meta):
-        read_only_fields: tuple[str, ...] = ("id",)
+        read_only_fields = ("id",)
+        validators: ClassVar[list[Any]] = []  # at a position that is taken, the later steps move down
 
 
 class PolicySerializer(serializers.ModelSerializer[CallbackPolicy]):

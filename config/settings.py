@@ -233,6 +233,8 @@ SPECTACULAR_SETTINGS = {
         "MessageState": "conversations.models.Message.Status",
         "TemplateStatus": "messaging.models.Template.Status",
         "TemplateCategory": "messaging.models.Template.Category",
+        "AddressKind": "contacts.models.Address.Kind",
+        "EntryPointKind": "campaigns.models.EntryPoint.Kind",
         "CloseCategory": "conversations.models.Conversation.CloseCategory",
     },
     "SWAGGER_UI_DIST": "SIDECAR",

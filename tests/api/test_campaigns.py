@@ -61,14 +61,8 @@ def test_a_campaign_is_submitted_approved_by_another_key_run_paused_and_ended(ap
     assert act(api, draft, "resume").json()["status"] == "running"
     assert act(api, draft, "end").json()["status"] == "ended"
     events = api.get(f"{CAMPAIGNS}/{draft}/events").json()
-    assert [event["action"] for event in events][:6] == [
-        "ended",
-        "resumed",
-        "paused",
-        "started",
-        "approved",
-        "submitted",
-    ]
+    actions = [event["action"] for event in events]
+    assert actions[:6] == ["ended", "resumed", "paused", "started", "approved", "submitted"]
     approver = next(event["actor"] for event in events if event["action"] == "approved")
     assert approver.startswith("api-")
     assert approver != events[0]["actor"]

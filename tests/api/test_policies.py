@@ -68,7 +68,8 @@ def test_a_fault_in_a_step_is_named_by_its_place(api, policy):
 
 def test_steps_are_added_changed_and_removed_one_by_one(api, policy):
     added = api.post(STEPS, {"policy": policy["id"], "position": 1, "delay": 5, "text": "First"})
-    assert (added.status_code, added.json()["position"]) == (201, 1)
+    assert added.status_code == 201, added.content
+    assert added.json()["position"] == 1
     changed = api.patch(f"{STEPS}/{added.json()['id']}", {"text": "Very first"})
     assert changed.json()["text"] == "Very first"
     assert api.delete(f"{STEPS}/{added.json()['id']}").status_code == 204
