@@ -61,21 +61,14 @@ class Schema(AutoSchema):
         scope = getattr(self.view, "scopes", {}).get(getattr(self.view, "action", ""))
         return f"{description}\n\nScope: `{scope}`".strip() if scope else description
 
-    def get_response_serializers(self) -> Any:
-        found: Any = super().get_response_serializers()
-        view: Any = self.view
-        if not isinstance(found, dict):
-            found = {201 if getattr(view, "action", "") == "create" else 200: found}
-        if getattr(view, "scopes", None):
-            found = {**found, "default": OpenApiResponse(PROBLEM, description="A problem document (RFC 9457).")}
+    def _get_response_bodies(self, direction: Any = "response") -> Any:
+        found: dict[str, Any] = super()._get_response_bodies(direction)  # type: ignore[no-untyped-call]
+        if getattr(self.view, "scopes", None):
+            problem: Any = self._get_response_for_code(  # type: ignore[no-untyped-call]  # untyped upstream
+                OpenApiResponse(PROBLEM, description="A problem document (RFC 9457)."),
+                "default",
+                ["application/problem+json"],
+                direction,
+            )
+            found = {**found, "default": problem}
         return found
-
-    def _get_response_for_code(
-        self, serializer: Any, status_code: Any, media_types: Any = None, direction: Any = "response"
-    ) -> Any:
-        if status_code == "default":
-            media_types = ["application/problem+json"]
-        answer: Any = super()._get_response_for_code(  # type: ignore[no-untyped-call]  # untyped upstream
-            serializer, status_code, media_types, direction
-        )
-        return answer
