@@ -201,7 +201,8 @@ class RoomAdmin(_Admin):
         if self.contact_paths and not may_see_personal_data(request.user):
             offered = {item[0] if isinstance(item, tuple) else item for item in self.get_list_filter(request)}
             # The links of the dashboard carry the primary keys they mean.
-            names = {name for name in offered if isinstance(name, str)} | {"id", "pk"}
+            names = {name if isinstance(name, str) else str(getattr(name, "parameter_name", "")) for name in offered}
+            names = (names - {""}) | {"id", "pk"}
             if not any(lookup == name or lookup.startswith(f"{name}__") for name in names):
                 return False
         return super().lookup_allowed(lookup, value, request)

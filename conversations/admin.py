@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import formats
@@ -44,6 +45,7 @@ from conversations.services import (
     conversation_reply,
     conversation_take_over,
 )
+from conversations.stages import STAGES, stage_filter
 
 THREAD = "conversation-thread"
 
@@ -63,6 +65,19 @@ class ReplyForm(DialogForm):
     )
 
 
+class StageFilter(admin.SimpleListFilter):
+    """How far it came; the dashboard's numbers link here."""
+
+    title = _("stage")
+    parameter_name = "stage"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(stage, words) for stage, words in STAGES.items() if stage != "started"]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Conversation]) -> QuerySet[Conversation]:
+        return stage_filter(queryset, self.value() or "")
+
+
 @admin.register(Conversation)
 class ConversationAdmin(ReadOnlyAdmin):
     """Everything between a person and an account until it is closed, read as a chat."""
@@ -76,7 +91,9 @@ class ConversationAdmin(ReadOnlyAdmin):
         ("handler", ChoicesDropdownFilter),
         ("campaign", RelatedDropdownFilter),
         ("attribution", ChoicesDropdownFilter),
+        StageFilter,
         "holdout",
+        ("opened_at", admin.DateFieldListFilter),
     )
     list_select_related = ("contact", "campaign", "account", "assignee")
     search_fields = ("contact__display_name", "contact__addresses__value", "id")
