@@ -72,6 +72,9 @@ class Conversation(models.Model):
 
     # Number of inbound messages so far. A message planned at turn n is stale as soon as turn n+1 arrives.
     turn = models.PositiveIntegerField(default=0)
+    # The turn whose silence has been judged (callbacks.planner): one drop-out episode per turn, and a sweep that
+    # looks only at silences it has not judged yet.
+    dropout_turn = models.PositiveIntegerField(default=0, editable=False)
     last_inbound_at = models.DateTimeField(_("last message from the contact"), null=True, blank=True)
     # Our last message to them that the provider accepted; cleared by nothing, compared with last_inbound_at.
     last_outbound_at = models.DateTimeField(_("our last message"), null=True, blank=True)
@@ -93,10 +96,16 @@ class Conversation(models.Model):
             )
         ]
         indexes = [
-            # The drop-out sweep: open conversations in which we spoke last.
+            # The drop-out sweep: open conversations of a campaign in which we spoke last.
             models.Index(
                 fields=["last_outbound_at"],
-                condition=models.Q(status="open", handler="automation", converted_at__isnull=True),
+                condition=models.Q(
+                    status="open",
+                    handler="automation",
+                    converted_at__isnull=True,
+                    campaign__isnull=False,
+                    turn__gt=models.F("dropout_turn"),
+                ),
                 name="conversation_silence",
             ),
             models.Index(fields=["campaign", "opened_at"], name="conversation_campaign_time"),

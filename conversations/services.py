@@ -5,9 +5,9 @@ conditional UPDATE on `scheduled` and `claimed` rows: the send path's flip asks 
 commits first wins and the other finds nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, ParamSpec, cast
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -22,12 +22,13 @@ from conversations.windows import FREE_ENTRY_ANSWER, FREE_ENTRY_WINDOW
 from messaging.events import Button
 from messaging.models import ChannelAccount, Template
 
+Fields = ParamSpec("Fields")
 STOPPABLE = (Message.Status.SCHEDULED, Message.Status.CLAIMED)
 PRIORITY_ANSWER = 50  # somebody is waiting in the chat
 PRIORITY_OPTOUT = 100
 
 
-def message_schedule(
+def message_draft(
     *,
     contact: Contact,
     account: ChannelAccount,
@@ -47,7 +48,7 @@ def message_schedule(
     at_least_once: bool = False,
     author: User | None = None,
 ) -> Message:
-    """Put one logical message into the outbox, once per `dedupe_key`; a second call returns the first one's row.
+    """One logical message for the outbox, unsaved: `message_schedule` and `messages_schedule` put it there.
 
     `content_free` is `{"text": str, "buttons": [{"id", "title"}]}`, `content_template` is `{"name", "language",
     "values", "parameter_format"}`; at least one is needed, and the gate chooses between them when it sends.
@@ -55,7 +56,7 @@ def message_schedule(
     """
     if content_free is None and content_template is None:
         raise InvalidContentError(_("A message needs a text or a template."), field="text")
-    message = Message(
+    return Message(
         contact=contact,
         account=account,
         conversation=conversation,
@@ -78,8 +79,30 @@ def message_schedule(
         expires_at=expires_at,
         author=author,
     )
-    Message.objects.bulk_create([message], ignore_conflicts=True)
-    return Message.objects.get(dedupe_key=dedupe_key)
+
+
+def messages_schedule(messages: Sequence[Message]) -> list[Message]:
+    """Put messages that `message_draft` made into the outbox in one go; the rows as they are there, in this order.
+
+    A message whose `dedupe_key` is already there is not added again: the first one's row is returned for it.
+    """
+    Message.objects.bulk_create(messages, ignore_conflicts=True)
+    stored = {
+        message.dedupe_key: message
+        for message in Message.objects.filter(dedupe_key__in=[message.dedupe_key for message in messages])
+    }
+    return [stored[message.dedupe_key] for message in messages]
+
+
+def _scheduling(draft: Callable[Fields, Message]) -> Callable[Fields, Message]:
+    def schedule(*args: Fields.args, **fields: Fields.kwargs) -> Message:
+        return messages_schedule([draft(*args, **fields)])[0]
+
+    return schedule
+
+
+# Takes what `message_draft` takes, and returns the row in the outbox: the first one's, if the `dedupe_key` was there.
+message_schedule = _scheduling(message_draft)
 
 
 def messages_cancel(*, conversation_id: UUID, origins: Iterable[str], reason: str, now: datetime) -> int:
