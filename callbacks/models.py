@@ -5,9 +5,11 @@ and points to the decision that refused it. Nothing is stored twice.
 """
 
 from datetime import timedelta
+from typing import Self
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
@@ -93,6 +95,15 @@ class CallbackStep(models.Model):
         ]
 
 
+class CallbackQuerySet(models.QuerySet["Callback"]):
+    def with_state(self) -> Self:
+        """Annotate `state` (the message's status, or "refused") and `reason` (why nothing was or will be said)."""
+        return self.annotate(
+            state=Coalesce("message__status", models.Value("refused"), output_field=models.CharField()),
+            reason=Coalesce("message__reason", "decision__reason", output_field=models.CharField()),
+        )
+
+
 class Callback(models.Model):
     """One warm callback of one drop-out episode at one step of its policy. Exactly one, however often we plan."""
 
@@ -106,6 +117,8 @@ class Callback(models.Model):
     decision = models.ForeignKey(Decision, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     planned_at = models.DateTimeField(_("planned"))
     ideal_at = models.DateTimeField(_("ideal time"))
+
+    objects = CallbackQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("callback")
