@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from uuid import UUID
 
 import structlog
+from delivery.facts import facts_hypothetical
+from delivery.rules import rules_load
 from django.db import transaction
 from django.db.models import Count, Exists, F, OuterRef, Q
 
@@ -23,10 +24,8 @@ from campaigns.models import Campaign
 from contacts.models import Purpose
 from conversations.models import Conversation, DropOut, Message
 from conversations.services import messages_schedule
-from delivery.facts import facts_hypothetical
 from delivery.gate import decide
 from delivery.models import Decision
-from delivery.rules import rules_load
 from messaging.models import Template
 
 __all__ = ["callbacks_cancel_stopped", "callbacks_plan", "dropouts_detect"]
@@ -156,8 +155,7 @@ def _plans(wanted: Sequence[tuple[Case, Next]], *, now: datetime) -> list[Plan]:
 
 def _store(plans: Sequence[Plan], *, now: datetime) -> None:
     messages = {
-        message.dedupe_key: message
-        for message in messages_schedule([plan.message for plan in plans if plan.message])
+        message.dedupe_key: message for message in messages_schedule([plan.message for plan in plans if plan.message])
     }
     callbacks, decisions = [], []
     for plan in plans:
