@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 from callbacks.models import CallbackStep
 from campaigns.liquid import LiquidTextError, liquid_problem, liquid_render, liquid_values
 from conversations.models import Conversation
-from messaging.events import Button, FreeForm, TemplateContent, TemplateParameter
+from messaging.events import Button, FreeForm, TemplateContent
 from messaging.models import Template
-from messaging.templates import content_problems, template_preview
+from messaging.templates import Problem, content_problems, template_preview
 
 TEXT_LIMIT = 4096  # WhatsApp's text message
 BODY_LIMIT = 1024  # WhatsApp's body beside buttons
@@ -35,13 +35,6 @@ class Rendered:
     free: dict[str, Any] | None
     template: dict[str, Any] | None
     text: str
-
-
-def parameter_key(parameter: TemplateParameter) -> str:
-    """The key under which a template's value stands: body.first_name, header.1, button.0.1."""
-    if parameter.button_index is not None:
-        return f"{parameter.component}.{parameter.button_index}.{parameter.name}"
-    return f"{parameter.component}.{parameter.name}"
 
 
 def step_problem(step: CallbackStep, template: Template | None) -> tuple[str, str]:
@@ -108,11 +101,13 @@ def _values_problem(step: CallbackStep, template: Template | None) -> str:
     values = step.template_values
     if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
         return _("Template values are texts by parameter.")
-    wanted = {parameter_key(parameter) for parameter in template.parameters()} if template else set()
-    if missing := sorted(wanted - {key for key, value in values.items() if value.strip()}):
-        return _("The template needs a value for: %(keys)s.") % {"keys": ", ".join(missing)}
-    if unknown := sorted(values.keys() - wanted):
-        return _("The template has no parameter: %(keys)s.") % {"keys": ", ".join(unknown)}
+    if template is None:
+        return _("Only a template has values.") if values else ""
+    # Whether every place has a value and every value a place; what the values become is checked for each person.
+    filled = {key: value and "x" for key, value in values.items()}
+    content = TemplateContent(template.name, template.language, filled, template.parameter_format)
+    if problems := content_problems(content, template.parameters()):
+        return _say(problems[0])
     return next((problem for problem in map(liquid_problem, values.values()) if problem), "")
 
 
@@ -144,11 +139,8 @@ def step_render(step: CallbackStep, template: Template | None, values: Mapping[s
         _refuse(content_problems(FreeForm(text, buttons), None))
         free = {"text": text, "buttons": step.buttons}
     if step.template_name and template is not None:
-        parameters = template.parameters()
         content = TemplateContent(template.name, template.language, filled, template.parameter_format)
-        _refuse(content_problems(content, parameters))
-        if blank := sorted(key for key, value in filled.items() if not value):
-            raise ContentError(_("Nothing to write into the template at: %(keys)s.") % {"keys": ", ".join(blank)})
+        _refuse(content_problems(content, template.parameters()))
         template_content = {
             "name": content.name,
             "language": content.language,
@@ -161,4 +153,8 @@ def step_render(step: CallbackStep, template: Template | None, values: Mapping[s
 
 def _refuse(problems: list[str]) -> None:
     if problems:
-        raise ContentError("; ".join(problems))
+        raise ContentError(" ".join(map(_say, problems)))
+
+
+def _say(problem: str) -> str:
+    return problem.translated(_) if isinstance(problem, Problem) else problem

@@ -12,8 +12,6 @@ from datetime import datetime
 from functools import partial
 
 import structlog
-from delivery.facts import facts_hypothetical
-from delivery.rules import rules_load
 from django.db import transaction
 from django.db.models import Count, Exists, F, OuterRef, Q
 
@@ -24,8 +22,10 @@ from campaigns.models import Campaign
 from contacts.models import Purpose
 from conversations.models import Conversation, DropOut, Message
 from conversations.services import messages_schedule
+from delivery.facts import facts_hypothetical
 from delivery.gate import decide
 from delivery.models import Decision
+from delivery.rules import rules_load
 from messaging.models import Template
 
 __all__ = ["callbacks_cancel_stopped", "callbacks_plan", "dropouts_detect"]

@@ -25,15 +25,15 @@ NOT_SAID = frozenset({Status.FAILED, Status.SUPPRESSED, Status.EXPIRED, Status.C
 # about one step, its time or its template, and the next may fare better.
 FOR_ALL_STEPS = frozenset(
     {
-        Reason.HOLDOUT,
-        Reason.OPTED_OUT,
-        Reason.SUPPRESSED,
-        Reason.DNC_REGISTRY,
-        Reason.ERASED,
-        Reason.CONVERTED,
-        Reason.CONVERSATION_CLOSED,
-        Reason.CONVERSATION_WITH_AGENT,
-        Reason.REPLIED_SINCE,
+        "holdout",
+        "opted_out",
+        "suppressed",
+        "dnc_registry",
+        "erased",
+        "converted",
+        "conversation_closed",
+        "conversation_with_agent",
+        "replied_since",
     }
 )
 LOOK_AGAIN = timedelta(seconds=5)  # at a step that should be settled by now

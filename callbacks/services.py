@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack, cast
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -129,7 +129,7 @@ def _steps_edit(
         policy = CallbackPolicy.objects.select_for_update().get(pk=policy_id)
     except CallbackPolicy.DoesNotExist:
         raise PolicyInvalidError(_("There is no such policy."), code="not_found") from None
-    steps: list[StepFields] = [StepFields(**values) for values in _snapshot(policy)[1]]
+    steps = cast("list[StepFields]", _snapshot(policy)[1])
     index = edit(steps)
     policy_save(campaign_id=policy.campaign_id, actor=actor, now=now, steps=steps)
     return policy.steps.get(position=index + 1) if index >= 0 else CallbackStep(policy=policy, position=0)

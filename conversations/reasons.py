@@ -36,6 +36,7 @@ REASONS: dict[str, str | Promise] = {
     "erased": _("The person's data was erased."),
     "not_approved": _("The campaign's present version is not approved."),
     "optout_review": _("Something the person wrote may be an opt-out and waits for review."),
+    "content_invalid": _("The text or template could not be filled in for this person."),
     "superseded": _("A newer message took its place."),
     "resolved_not_sent": _("Somebody looked into it and recorded that it was not sent."),
 }
