@@ -71,7 +71,8 @@ def accounts_match(*, event: Event, accounts: Iterable[ChannelAccount]) -> list[
     """Those of `accounts` (one channel's, each believed for this receipt) that `event` speaks of.
 
     By number id; else by display number within the business account; else all of the business account, or of the
-    portfolio for the few fields whose entry names the portfolio.
+    portfolio for the few fields whose entry names the portfolio. What a person did belongs to one number: when the
+    provider does not say to which, it is believed only where the business account has a single one.
     """
     candidates = list(accounts)
     if event.sender_id:
@@ -82,7 +83,8 @@ def accounts_match(*, event: Event, accounts: Iterable[ChannelAccount]) -> list[
     digits = _digits(event.display_number) if isinstance(event, AccountChanged) else ""
     if digits:
         return [account for account in found or candidates if _digits(account.display_number) == digits]
-    return found
+    of_everybody = isinstance(event, AccountChanged | TemplateChanged | UnknownEvent)
+    return found if of_everybody or len(found) == 1 else []
 
 
 @transaction.atomic

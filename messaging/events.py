@@ -49,8 +49,8 @@ class Event:
     occurred_at: datetime  # the provider's time, aware, UTC
     dedupe_key: str  # unique per account for this very event, at most 190 characters
     raw: dict[str, Any]
-    # Names the accounts when `sender_id` is empty: some events belong to a whole WhatsApp Business Account (its id
-    # here) or business portfolio. `messaging.accounts.accounts_match` turns either into accounts.
+    # Names the accounts when, and only when, `sender_id` is empty: some events belong to a whole WhatsApp Business
+    # Account (its id here) or business portfolio. `messaging.accounts.accounts_match` turns either into accounts.
     business_account_id: str = field(default="", kw_only=True)
 
 

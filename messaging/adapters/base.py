@@ -21,10 +21,11 @@ class InboundAdapter(Protocol):
         """The text that proves us to the provider, or None when the query is not a valid handshake."""
         ...
 
-    def parse(self, raw: bytes, *, received_at: datetime) -> Parsed:
+    def parse(self, raw: bytes, *, received_at: datetime | None = None) -> Parsed:
         """Everything a receipt says. Never raises: what cannot be read becomes a Fault, what is new an UnknownEvent.
 
-        `received_at` (aware, UTC) stands in where the provider gives no time, or one that lies in the future.
+        `received_at` (aware, UTC) stands in where the provider gives no time, or one that lies in the future. Without
+        it such a time is believed, and an item that has none is a Fault.
         """
         ...
 

@@ -98,6 +98,11 @@ class TestMatch:
     def test_an_unknown_number_reaches_nobody(self, parse_one):
         assert accounts_match(event=parse_one("text"), accounts=[AccountBuilder(business_account_id=WABA)]) == []
 
+    def test_what_a_person_did_is_not_guessed_to_be_for_several_numbers(self, account, parse_one):
+        second = AccountBuilder(business_account_id=WABA)
+        assert accounts_match(event=parse_one("rough_no_metadata"), accounts=[account]) == [account]
+        assert accounts_match(event=parse_one("rough_no_metadata"), accounts=[account, second]) == []
+
 
 class TestAccountEvents:
     def test_a_ban_pauses_the_whole_business_account(self, account, apply):

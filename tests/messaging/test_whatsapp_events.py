@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from messaging.adapters import inbound_adapter
 from messaging.events import (
     AccountChanged,
     AddressRef,
@@ -23,7 +24,7 @@ from messaging.events import (
     TemplateChanged,
     UnknownEvent,
 )
-from tests.messaging.conftest import PAYLOADS, RECEIVED
+from tests.messaging.conftest import PAYLOADS, RECEIVED, payload_bytes
 
 ANH = Person((AddressRef("phone", "+84900000001"), AddressRef("bsuid", "VN.1001")), "Nguyễn Thị Ánh")
 ANA_PHONE = AddressRef("phone", "+5511900000001")
@@ -335,6 +336,20 @@ def test_it_does_not_believe_a_time_from_the_future_or_from_nowhere(stamp, parse
     message = {"from": "84900000001", "id": "w", "timestamp": stamp, "type": "text", "text": {"body": "STOP"}}
     body = {"entry": [{"changes": [{"field": "messages", "value": {"messages": [message]}}]}]}
     assert parse_one(body).occurred_at == RECEIVED
+
+
+def test_without_a_time_of_arrival_an_item_without_a_time_is_a_fault():
+    adapter = inbound_adapter("whatsapp")
+    assert adapter.parse(payload_bytes("text")).events[0].text == "còn nhẫn này không?"
+    assert [fault.error for fault in adapter.parse(payload_bytes("rough_no_timestamp")).faults] == [
+        "ItemError: has no time"
+    ]
+
+
+def test_an_event_of_one_number_never_names_the_whole_business_account(parse_one):
+    for name in ("text", "status_sent", "handover_taken", "standby_message", "echo"):
+        event = parse_one(name)
+        assert (event.sender_id, event.business_account_id) == ("800000000000001", "")
 
 
 def test_it_matches_contacts_by_id_and_never_by_position(parse):

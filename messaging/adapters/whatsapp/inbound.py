@@ -61,7 +61,7 @@ class WhatsAppInbound:
         matches = [hmac.compare_digest(given, token.encode()) for token in verify_tokens if token]
         return query.get("hub.challenge", "") if any(matches) else None
 
-    def parse(self, raw: bytes, *, received_at: datetime) -> Parsed:
+    def parse(self, raw: bytes, *, received_at: datetime | None = None) -> Parsed:
         events: list[Event] = []
         faults: list[Fault] = []
         count = 0
@@ -83,7 +83,7 @@ def _safe(error: Exception) -> str:
     return f"ItemError: {error}" if isinstance(error, ItemError) else type(error).__name__
 
 
-def _items(body: object, received_at: datetime) -> Iterator[tuple[_Reader, Any, Context]]:
+def _items(body: object, received_at: datetime | None) -> Iterator[tuple[_Reader, Any, Context]]:
     """Every item with its reader. Samples exist with `entry` as an object or as a string of JSON."""
     envelope = obj(body)
     if "entry" not in envelope:
@@ -115,12 +115,13 @@ def _scalar(value: object) -> object:
 def _change(change: object, shared: Context) -> Iterator[tuple[_Reader, Any, Context]]:
     field, value = text(obj(change).get("field")), obj(change).get("value")
     metadata = obj(obj(value).get("metadata"))
+    sender_id = text(metadata.get("phone_number_id"))
     context = Context(
         field,
-        shared.business_account_id,
+        "" if sender_id else shared.business_account_id,
         shared.received_at,
         entry_time=shared.entry_time,
-        sender_id=text(metadata.get("phone_number_id")),
+        sender_id=sender_id,
         display_number=text(metadata.get("display_phone_number")),
     )
     if not isinstance(value, dict):

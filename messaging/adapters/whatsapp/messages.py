@@ -192,12 +192,13 @@ def handover(item: Mapping[str, Any], context: Context) -> Event:
     sender, recipient = obj(item.get("sender")), obj(item.get("recipient"))
     change = obj(item.get(text(item.get("type"))))
     role = text(change.get("new_owner_role") or change.get("new_owner_app_role"))
+    number_id = text(recipient.get("phone_number_id")) or context.sender_id
     return HandoverChanged(
-        sender_id=text(recipient.get("phone_number_id")) or context.sender_id,
+        sender_id=number_id,
         occurred_at=time_of(item.get("timestamp") or context.entry_time, context),
         dedupe_key=dedupe_key("handover", "", item),
         raw=dict(item),
-        business_account_id=context.business_account_id,
+        business_account_id="" if number_id else context.business_account_id,
         person=person(
             context,
             addresses(

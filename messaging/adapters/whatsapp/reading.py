@@ -28,7 +28,7 @@ class Context:
 
     field: str
     business_account_id: str
-    received_at: datetime
+    received_at: datetime | None
     entry_time: object = None
     sender_id: str = ""
     display_number: str = ""
@@ -90,16 +90,22 @@ def known(values: Mapping[str, Any], *keys: str) -> dict[str, Any]:
 
 
 def time_of(value: object, context: Context) -> datetime:
-    """Seconds (string or number; milliseconds are recognised) as UTC; without a usable one, the receipt's time."""
+    """Seconds (string or number; milliseconds are recognised) as UTC; without a usable one, the receipt's time.
+
+    ItemError when there is neither.
+    """
     try:
         seconds = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else 0.0
         if seconds > 1e11:
             seconds /= 1000
         if seconds > 0:
             moment = datetime.fromtimestamp(seconds, UTC)
-            return moment if moment <= context.received_at + SKEW else context.received_at
+            arrival = context.received_at
+            return moment if arrival is None or moment <= arrival + SKEW else arrival
     except (ValueError, OverflowError, OSError):
         pass
+    if context.received_at is None:
+        raise ItemError("has no time")
     return context.received_at
 
 
