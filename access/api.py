@@ -1,6 +1,7 @@
 """What every resource of the API is built on."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
@@ -38,10 +39,12 @@ class ApiRouter(SimpleRouter):
 class ApiView(GenericViewSet[Any]):
     """A resource: its scopes per action, the request's one `now`, and POSTs that a key makes repeatable.
 
-    Every POST is one transaction: an error undoes all of it.
+    Every write is one transaction: an error undoes all of it.
     """
 
     scopes: ClassVar[Mapping[str, str]] = {}
+    # Actions that speak with somebody over the network, which no transaction may wait for.
+    speaks_outside: ClassVar[frozenset[str]] = frozenset()
     http_method_names = ["get", "head", "post", "patch", "put", "delete"]
     lookup_value_converter = "uuid"
     now: datetime
@@ -60,8 +63,9 @@ class ApiView(GenericViewSet[Any]):
     def _write(
         self, handler: Callable[..., Response], key: str | None, request: Request, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
+        whole = nullcontext() if self.action in self.speaks_outside else transaction.atomic()
         if key is None:
-            with transaction.atomic():
+            with whole:
                 return handler(request, *args, **kwargs)
         record_id, answer = idempotency_begin(
             api_key=self.api_key,
@@ -77,7 +81,7 @@ class ApiView(GenericViewSet[Any]):
                 headers={"Idempotent-Replayed": "true"},
             )
         try:
-            with transaction.atomic():
+            with whole:
                 response = handler(request, *args, **kwargs)
                 idempotency_store(record_id=record_id, answer=self._answer(response))
         except Exception as error:  # noqa: BLE001 - handle_exception is DRF's own place for every error

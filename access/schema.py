@@ -62,7 +62,7 @@ class Schema(AutoSchema):
         return f"{description}\n\nScope: `{scope}`".strip() if scope else description
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
-        found: dict[str, Any] = super()._get_response_bodies(direction)  # type: ignore[no-untyped-call]
+        found: dict[str, Any] = super()._get_response_bodies(direction)
         if getattr(self.view, "scopes", None):
             problem: Any = self._get_response_for_code(  # type: ignore[no-untyped-call]  # untyped upstream
                 OpenApiResponse(PROBLEM, description="A problem document (RFC 9457)."),

@@ -66,6 +66,7 @@ class AccountView(ApiView):
     """The numbers we send from."""
 
     queryset = ChannelAccount.objects.all()
+    speaks_outside = frozenset({"sync_templates"})
     serializer_class = AccountSerializer
     scopes: ClassVar = {
         "list": "accounts:read",
