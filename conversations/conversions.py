@@ -80,7 +80,7 @@ def conversion_record(
             )
         if stored.pk != conversion.pk:
             return stored, False
-        _mark_converted(contact, conversation, occurred_at, now)
+        _mark_converted(contact, conversation, occurred_at)
     return stored, True
 
 
@@ -121,7 +121,7 @@ def credit_find(*, contact: Contact, occurred_at: datetime) -> Credit:
     return Credit(conversation, callback, f"last_touch within {window.total_seconds() / 3600:g} h")
 
 
-def _mark_converted(contact: Contact, credited: Conversation | None, occurred_at: datetime, now: datetime) -> None:
+def _mark_converted(contact: Contact, credited: Conversation | None, occurred_at: datetime) -> None:
     """Every conversation open when it happened has its outcome; so has the credited one, even if closed since."""
     theirs = Q(status=Conversation.Status.OPEN, opened_at__lte=occurred_at)
     if credited is not None:
@@ -140,7 +140,6 @@ def _mark_converted(contact: Contact, credited: Conversation | None, occurred_at
         ended_by=DropOut.EndedBy.CONVERSION,
         reason="converted",
         at=occurred_at,
-        now=now,
     )
 
 

@@ -119,19 +119,19 @@ def _cancel(conversation_ids: Sequence[UUID], origins: Iterable[str], reason: st
     ).update(status=Message.Status.CANCELLED, reason=reason, lease_until=None, waiting_for="")
 
 
-def callbacks_stop(*, conversation_ids: Sequence[UUID], ended_by: str, reason: str, at: datetime, now: datetime) -> int:
+def callbacks_stop(*, conversation_ids: Sequence[UUID], ended_by: str, reason: str, at: datetime) -> int:
     """Cancel the planned callbacks of these conversations and end their open drop-out episodes, as of `at`."""
     cancelled = _cancel(conversation_ids, [Message.Origin.CALLBACK], reason)
     DropOut.objects.filter(conversation_id__in=conversation_ids, ended_at=None).update(ended_at=at, ended_by=ended_by)
     return cancelled
 
 
-def contact_callbacks_stop(*, contact_id: UUID, channel: str, at: datetime, now: datetime) -> int:
+def contact_callbacks_stop(*, contact_id: UUID, channel: str, at: datetime) -> int:
     """After an opt-out: cancel the contact's planned marketing on this channel, end every open drop-out."""
     conversations = list(
         Conversation.objects.filter(contact_id=contact_id, account__channel=channel).values_list("id", flat=True)
     )
-    callbacks_stop(conversation_ids=conversations, ended_by=DropOut.EndedBy.OPT_OUT, reason="opted_out", at=at, now=now)
+    callbacks_stop(conversation_ids=conversations, ended_by=DropOut.EndedBy.OPT_OUT, reason="opted_out", at=at)
     return Message.objects.filter(
         contact_id=contact_id,
         account__channel=channel,
@@ -145,18 +145,14 @@ def conversation_take_over(*, conversation_id: UUID, actor: User, now: datetime)
     """A person handles the conversation from now on: planned callbacks are cancelled, no new ones are planned."""
     with transaction.atomic():
         conversation = _open_conversation(conversation_id)
-        return handler_set(
-            conversation=conversation, handler=Conversation.Handler.PERSON, assignee=actor, at=now, now=now
-        )
+        return handler_set(conversation=conversation, handler=Conversation.Handler.PERSON, assignee=actor, at=now)
 
 
 def conversation_hand_back(*, conversation_id: UUID, actor: User, now: datetime) -> Conversation:
     """The person is done: automation may speak again. Silence counts from our last message, as ever."""
     with transaction.atomic():
         conversation = _open_conversation(conversation_id)
-        return handler_set(
-            conversation=conversation, handler=Conversation.Handler.AUTOMATION, assignee=None, at=now, now=now
-        )
+        return handler_set(conversation=conversation, handler=Conversation.Handler.AUTOMATION, assignee=None, at=now)
 
 
 def conversation_close(*, conversation_id: UUID, category: str, actor: User | None, now: datetime) -> Conversation:
@@ -174,7 +170,6 @@ def conversation_close(*, conversation_id: UUID, category: str, actor: User | No
             ended_by=DropOut.EndedBy.CLOSED,
             reason="conversation_closed",
             at=now,
-            now=now,
         )
         messages_cancel(
             conversation_id=conversation.id,
@@ -207,7 +202,7 @@ def conversation_reply(
         if ends is None or ends <= now:
             raise WindowClosedError(_("The 24-hour window is over: only an approved template can be sent now."))
         if actor is not None:
-            handler_set(conversation=conversation, handler=Conversation.Handler.PERSON, assignee=actor, at=now, now=now)
+            handler_set(conversation=conversation, handler=Conversation.Handler.PERSON, assignee=actor, at=now)
         return message_schedule(
             contact=conversation.contact,
             account=conversation.account,
@@ -225,9 +220,7 @@ def conversation_reply(
         )
 
 
-def handler_set(
-    *, conversation: Conversation, handler: str, assignee: User | None, at: datetime, now: datetime
-) -> Conversation:
+def handler_set(*, conversation: Conversation, handler: str, assignee: User | None, at: datetime) -> Conversation:
     """Who handles a (locked) conversation from `at` on. Leaving automation stops its callbacks."""
     if conversation.handler != handler or conversation.assignee != assignee:
         conversation.handler = handler
@@ -240,7 +233,6 @@ def handler_set(
             ended_by=DropOut.EndedBy.HAND_OVER,
             reason="conversation_with_agent",
             at=at,
-            now=now,
         )
     return conversation
 
