@@ -25,5 +25,5 @@ class ContactView(ContactsOwnView):
         if event["purpose"] == Purpose.MARKETING and (
             consent_state(contact, event["channel"], Purpose.MARKETING) == "withdrawn"
         ):
-            contact_callbacks_stop(contact_id=pk, channel=event["channel"], at=self.now, now=self.now)
+            contact_callbacks_stop(contact_id=pk, channel=event["channel"], at=self.now)
         return response

@@ -7,16 +7,17 @@ from collections.abc import Iterable
 from datetime import datetime
 
 import structlog
-from contacts.addresses import addresses_change, contact_find
-from contacts.optout import optin_record, optout_record
-from messaging.accounts import provider_event_apply
 
+from contacts.addresses import addresses_change, contact_find
 from contacts.models import ConsentEvent, Contact
+from contacts.optout import optin_record, optout_record
 from conversations.inbound import inbound_apply, inbound_optout, person_identify, word_verdict
 from conversations.models import Conversation, Message
 from conversations.services import contact_callbacks_stop, handler_set
 from conversations.text import event_key, storable
+from messaging.accounts import provider_event_apply
 from messaging.events import (
+    AccountChanged,
     AddressRef,
     Event,
     HandoverChanged,
@@ -25,6 +26,8 @@ from messaging.events import (
     MessageEcho,
     MessageRevoked,
     PreferenceChanged,
+    TemplateChanged,
+    UnknownEvent,
 )
 from messaging.models import ChannelAccount, ProviderEvent, WebhookReceipt
 
@@ -69,8 +72,10 @@ def event_apply(*, event: Event, account: ChannelAccount, receipt: WebhookReceip
             identity_apply(event=event, account=account, now=now)
         case HandoverChanged():
             handover_apply(event=event, account=account, now=now)
-        case _:  # templates, accounts, and what no adapter understands
+        case AccountChanged() | TemplateChanged() | UnknownEvent():
             provider_event_apply(event=event, account=account, receipt=receipt, now=now)
+        case _:
+            raise TypeError(f"no room takes {type(event).__name__}")
 
 
 def echo_apply(*, event: MessageEcho, account: ChannelAccount, receipt: WebhookReceipt, now: datetime) -> None:

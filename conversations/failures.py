@@ -7,20 +7,18 @@ are the send path's business and change nothing here.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
-import structlog
-from contacts.optout import optout_record
 from django.db.models import Q
 from django.db.models.functions import Greatest
-from messaging.accounts import account_pause, template_stop
 
 from contacts.models import Address, ConsentEvent, Contact
+from contacts.optout import optout_record
 from conversations.models import Message
 from conversations.services import contact_callbacks_stop
-from messaging.events import AddressRef, ErrorClass, ProviderError, Scope
+from messaging.accounts import account_pause, template_stop
+from messaging.events import AddressRef, ErrorClass, ProviderError
 from messaging.models import ChannelAccount, Template
-
-log = structlog.get_logger(__name__)
 
 # The provider did not deliver marketing to this person now (WhatsApp 131049: wait 24 hours or more, with growing gaps).
 DEFER_FIRST = timedelta(hours=24)
@@ -61,12 +59,11 @@ def failures_apply(*, account: ChannelAccount, failures: Sequence[Failure], now:
 
 
 def provider_optout(
-    *, contact_id: object, account: ChannelAccount, error: ProviderError, occurred_at: datetime, key: str
+    *, contact_id: UUID, account: ChannelAccount, error: ProviderError, occurred_at: datetime, key: str
 ) -> None:
     """The provider says the person stopped marketing from us: it is a withdrawal like any other."""
-    contact = Contact.objects.only("id").get(pk=contact_id)
     optout_record(
-        contact_id=contact.id,
+        contact_id=contact_id,
         channel=account.channel,
         source=ConsentEvent.Source.PROVIDER_ERROR,
         occurred_at=occurred_at,
@@ -74,7 +71,7 @@ def provider_optout(
         wording="",
         evidence={"error_code": error.code, "title": error.title, "account": str(account.id)},
     )
-    contact_callbacks_stop(contact_id=contact.id, channel=account.channel, at=occurred_at)
+    contact_callbacks_stop(contact_id=contact_id, channel=account.channel, at=occurred_at)
 
 
 def _defer(failure: Failure) -> None:
@@ -127,16 +124,7 @@ def _stop_templates(account: ChannelAccount, failures: Sequence[Failure], now: d
 def _stop_accounts(account: ChannelAccount, failures: Sequence[Failure], now: datetime) -> None:
     stops = {f.error.scope: f.error for f in failures if f.error.error_class in STOPS}
     for scope, error in stops.items():
-        affected = ChannelAccount.objects.filter(channel=account.channel, status=ChannelAccount.Status.ACTIVE)
-        if scope == Scope.ACCOUNT:
-            affected = affected.filter(business_account_id=account.business_account_id)
-        elif scope in (Scope.PORTFOLIO, Scope.APP):
-            affected = affected.filter(portfolio_id=account.portfolio_id)
-        else:
-            affected = affected.filter(pk=account.pk)
-        for account_id in affected.order_by("id").values_list("id", flat=True):
-            account_pause(account_id=account_id, reason=_reason(error), now=now)
-            log.warning("account_stopped_by_provider", account=str(account_id), code=error.code)
+        account_pause(account_id=account.id, reason=_reason(error), now=now, scope=scope)
 
 
 def _reason(error: ProviderError) -> str:

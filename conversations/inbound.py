@@ -8,17 +8,17 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from contacts.addresses import contact_identify
-from contacts.consent import consent_record
-from contacts.optout import confirmation_text, optin_record, optout_record, review_raise
-from contacts.words import WordVerdict, classify
 from django.db.models import Q
 
 from campaigns.attribution import Attributed, attribution_find
 from campaigns.holdout import holdout_assigned
-from campaigns.liquid import LiquidProblem, liquid_render, liquid_values
+from campaigns.liquid import LiquidTextError, liquid_render, liquid_values
 from campaigns.models import Campaign
+from contacts.addresses import contact_identify
+from contacts.consent import consent_record
 from contacts.models import Address, ConsentEvent, Contact, Purpose
+from contacts.optout import confirmation_text, optin_record, optout_record, review_raise
+from contacts.words import WordVerdict, classify
 from conversations.models import Conversation, DropOut, Message
 from conversations.services import (
     PRIORITY_ANSWER,
@@ -279,7 +279,7 @@ def _greet(
     )
     try:
         text = liquid_render(campaign.greeting, values).strip()
-    except LiquidProblem:
+    except LiquidTextError:
         log.warning("greeting_not_rendered", campaign=str(campaign.id), conversation=str(conversation.id))
         return
     if text:

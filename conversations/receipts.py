@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from conversations.apply import disbelieved_keep, event_apply, optout_apply, optouts
 from conversations.errors import ReceiptUnknownError
 from conversations.statuses import statuses_apply
+from messaging.accounts import accounts_match
 from messaging.adapters import inbound_adapter
 from messaging.events import Event, Fault, Parsed, StatusUpdate
 from messaging.models import ChannelAccount, WebhookReceipt
@@ -72,7 +73,7 @@ def _process(receipt_ids: Iterable[int], now: datetime) -> int:
 
 def _parse(receipt: WebhookReceipt) -> Parsed:
     try:
-        return inbound_adapter(receipt.channel).parse(bytes(receipt.body))
+        return inbound_adapter(receipt.channel).parse(bytes(receipt.body), received_at=receipt.received_at)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with these bytes, the other receipts must go on
         return Parsed((), (Fault(0, type(error).__name__),), 1)
 
@@ -220,11 +221,7 @@ class _Accounts:
         exact = self.by_sender.get((channel, event.sender_id))
         if exact:
             return [exact]
-        business = getattr(event, "business_account_id", "") or event.sender_id
-        number = "".join(filter(str.isdigit, getattr(event, "display_number", "")))
-        theirs = [account for account in self.all if account.channel == channel]
-        by_number = [a for a in theirs if number and "".join(filter(str.isdigit, a.display_number)) == number]
-        return by_number or [a for a in theirs if business and business in (a.business_account_id, a.portfolio_id)]
+        return accounts_match(event=event, accounts=[a for a in self.all if a.channel == channel])
 
     def believed(self, event: Event, receipt: WebhookReceipt) -> list[ChannelAccount]:
         """Of those, the ones whose secret made the signature."""

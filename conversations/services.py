@@ -19,8 +19,9 @@ from contacts.models import Contact, Purpose
 from conversations.errors import ConversationClosedError, InvalidContentError, WindowClosedError
 from conversations.models import Conversation, DropOut, Message
 from conversations.windows import FREE_ENTRY_ANSWER, FREE_ENTRY_WINDOW
-from messaging.events import Button
+from messaging.events import Button, FreeForm
 from messaging.models import ChannelAccount, Template
+from messaging.templates import content_problems
 
 Fields = ParamSpec("Fields")
 STOPPABLE = (Message.Status.SCHEDULED, Message.Status.CLAIMED)
@@ -193,6 +194,9 @@ def conversation_reply(
 
     `actor` None: a program answers (through the API), which leaves the handler as it is.
     """
+    problems = content_problems(FreeForm(text=text, buttons=tuple(buttons)), None)
+    if problems:
+        raise InvalidContentError(" ".join(problems), field="text")
     with transaction.atomic():
         conversation = _open_conversation(conversation_id)
         existing = Message.objects.filter(dedupe_key=dedupe_key, conversation=conversation).first()

@@ -13,9 +13,9 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from contacts.addresses import contact_find
 from django.db import connection, transaction
 
+from contacts.addresses import contact_find
 from conversations.failures import Failure, failures_apply, provider_optout
 from conversations.models import Message, MessageStatus
 from conversations.services import conversations_note_sent

@@ -24,11 +24,11 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.request import UnreadablePostError
 from django.utils import timezone
-from messaging.credentials import credentials_read
 
 from contacts.models import Channel
 from conversations.tasks import receipts_process_task
 from messaging.adapters import inbound_adapter
+from messaging.credentials import credentials_read
 from messaging.models import ChannelAccount
 
 log = structlog.get_logger(__name__)

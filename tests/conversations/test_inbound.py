@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from campaigns.models import AdClick, Campaign
+from campaigns.references import reference_show
 from contacts.models import Address, ConsentEvent, Contact, OptOutReview
 from conversations.models import Conversation, DropOut, Message
 from conversations.receipts import receipts_process
@@ -97,7 +98,7 @@ def test_an_inbound_message_makes_an_unreachable_address_reachable_again(account
 
 
 def test_nul_characters_and_broken_emoji_do_not_lose_a_message(account):
-    assert say(account, "a\x00b \ud83d c").text == "ab \N{REPLACEMENT CHARACTER} c"
+    assert say(account, "a\x00b \ud83d c").text == "a\N{REPLACEMENT CHARACTER}b \N{REPLACEMENT CHARACTER} c"
 
 
 # -- where it came from ------------------------------------------------------------------------------------------------
@@ -131,8 +132,8 @@ def test_a_click_of_no_known_ad_is_kept_and_said_to_be_so(account):
 
 def test_the_visible_reference_of_a_tracked_link_is_credited(account):
     link = LinkBuilder(campaign=CampaignBuilder(account=account))
-    click = AdClick.objects.create(entry_point=link, reference="K7M2Q9", clicked_at=NOW - MINUTE)
-    say(account, f"Xin chào (ref: {click.reference})")
+    click = AdClick.objects.create(entry_point=link, reference="K7M2Q9TX", clicked_at=NOW - MINUTE)
+    say(account, f"Xin chào {reference_show(click.reference)}")
     conversation = Conversation.objects.get()
     assert (conversation.attribution, conversation.ad_click, conversation.entry_point) == ("reference", click, link)
     assert not conversation.free_entry_eligible

@@ -10,12 +10,12 @@ import pytest
 from django.core.handlers.wsgi import WSGIRequest
 from django.db import connection
 from django.test import RequestFactory
-from messaging.credentials import Credentials, credentials_write
 
 from config.celery import app
 from conversations.models import Message
 from conversations.receipts import receipts_process
 from conversations.webhooks import webhook_door
+from messaging.credentials import Credentials, credentials_write
 from messaging.models import WebhookReceipt
 from tests.builders import webhooks as wa
 from tests.builders.contacts import NOW

@@ -1,7 +1,7 @@
 import pytest
-from messaging.credentials import Credentials, credentials_write
 
 from conversations.webhooks import secrets_forget
+from messaging.credentials import Credentials, credentials_write
 from tests.builders.messaging import AccountBuilder
 from tests.builders.webhooks import SECRET
 
