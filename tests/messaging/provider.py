@@ -1,4 +1,4 @@
-"""A provider's management API in fifteen lines, spoken to over real HTTP."""
+"""The other end of a connection in a few lines: a provider's API, or a door that collects webhooks."""
 
 import threading
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 @contextmanager
 def provider(answer):
-    """Serve `answer(path, query, headers) -> (status, headers, body bytes)`; yields (base url, list of calls)."""
+    """Serve `answer(path, query or posted bytes, headers) -> (status, headers, body)`; yields (url, GETs so far)."""
     calls = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -20,6 +20,14 @@ def provider(answer):
             self.send_response(status)
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
                 self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_POST(self):
+            raw = self.rfile.read(int(self.headers["Content-Length"]))
+            status, _headers, body = answer(self.path, raw, dict(self.headers))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 

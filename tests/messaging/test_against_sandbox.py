@@ -3,17 +3,20 @@
 import json
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 
 import pytest
 
 from messaging.accounts import account_health, account_refresh, templates_sync
+from messaging.adapters import inbound_adapter
 from messaging.adapters.outbound import outbound_adapter
 from messaging.credentials import Credentials, credentials_read, credentials_write
-from messaging.events import AddressRef, Button, ErrorClass, FreeForm, Outcome, TemplateContent
+from messaging.events import AddressRef, Button, ErrorClass, FreeForm, InboundMessage, Outcome, TemplateContent
 from messaging.models import Template
 from messaging.templates import content_problems
 from tests.builders.contacts import NOW
 from tests.builders.messaging import AccountBuilder
+from tests.messaging.provider import provider
 from tests.sandbox_process import NUMBER, start_sandbox
 
 pytestmark = pytest.mark.django_db
@@ -139,3 +142,39 @@ def test_templates_limits_and_health_are_read(account):
     account.refresh_from_db()
     assert account.quality_rating
     assert account_health(account).can_send == "AVAILABLE"
+
+
+def test_its_signed_webhooks_are_believed_and_understood(sandbox):
+    """Every kind that the sandbox can make, read without a fault and without an unknown."""
+    bodies = []
+
+    def door(path, raw, headers):
+        bodies.append((raw, headers))
+        return 200, {}, b""
+
+    with provider(door) as (url, _calls):
+        sandbox.number(url)
+        who = {"from": "+84900000077", "wait": 10}
+        ad = {"source_type": "ad", "source_id": "1202", "source_url": "https://fb.example", "ctwa_clid": "ARx"}
+        sandbox.post("inbound", text="Chào, mình là Nguyễn Thị Ánh", name="Nguyễn Thị Ánh", referral=ad, **who)
+        sandbox.post("inbound", type="button", button={"payload": "YES", "text": "Có"}, **who)
+        sandbox.post("inbound", text="ẩn", **{"from": "+84900000078", "hidden": True, "wait": 10})
+        for value in ("stop", "resume"):
+            sandbox.post("preferences", value=value, **who)
+        sandbox.post("identity-change", kind="user_changed_number", new_phone="+84900000079", **{"from": who["from"]})
+        sandbox.post("template-status", name="promo", language="vi", event="PAUSED", title="FIRST_PAUSE")
+        sandbox.post("template-status", name="promo", language="vi", event="APPROVED")
+        assert sandbox.wait_webhooks()
+        sandbox.post("numbers", phone_number_id=NUMBER["phone_number_id"], webhook_url="")
+    adapter = inbound_adapter("whatsapp")
+    assert all(adapter.signature_valid(NUMBER["app_secret"], headers, raw) for raw, headers in bodies)
+    parsed = [adapter.parse(raw, received_at=datetime.now(UTC)) for raw, _headers in bodies]
+    assert [fault for one in parsed for fault in one.faults] == []
+    events = [event for one in parsed for event in one.events]
+    kinds = {type(event).__name__ for event in events}
+    assert kinds >= {"InboundMessage", "PreferenceChanged", "IdentityChanged", "TemplateChanged"}
+    assert "UnknownEvent" not in kinds
+    first = next(event for event in events if isinstance(event, InboundMessage) and event.referral)
+    assert (first.person.name, first.referral.click_id) == ("Nguyễn Thị Ánh", "ARx")
+    hidden = next(event for event in events if getattr(event, "text", "") == "ẩn")
+    assert [address.kind for address in hidden.person.addresses] == ["bsuid"]

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from messaging.adapters import inbound_adapter
-from messaging.events import InboundMessage, StatusUpdate
+from messaging.adapters.outbound import outbound_adapter
+from messaging.events import InboundMessage, Outcome, StatusUpdate
 from tests.messaging.conftest import PAYLOADS, RECEIVED, payload_bytes
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12)
@@ -72,6 +73,25 @@ def test_any_fixture_with_any_one_value_replaced(name, data):
     parsed = parse(json.dumps(body).encode())
     assert len(parsed.events) + len(parsed.faults) == parsed.item_count
     json.dumps([event.raw for event in parsed.events], allow_nan=False)
+
+
+HEADERS = st.dictionaries(
+    st.sampled_from(["Retry-After", "Date", "X-Business-Use-Case-Usage"]),
+    st.text(max_size=20)
+    | st.sampled_from(["Sat, 21 Nov 2026 05:02:00 GMT", "Sat, 21 Nov 2026 05:02:00 -0000", '{"9": [{}, 1]}'])
+    | anything.map(json.dumps),
+)
+ANSWERS = st.dictionaries(st.sampled_from(["error", "messages"]), anything | st.dictionaries(KEYS, anything))
+
+
+@given(
+    st.integers(0, 599), HEADERS, st.binary(max_size=50) | (ANSWERS | anything).map(lambda b: json.dumps(b).encode())
+)
+def test_any_answer_proves_something_and_only_a_readable_yes_is_a_yes(status, headers, body):
+    answer = outbound_adapter("whatsapp").read_answer(status=status, headers=headers, body=body)
+    assert (answer.outcome in (Outcome.ACCEPTED, Outcome.HELD)) == bool(answer.message_id)
+    assert not answer.message_id or 200 <= status < 300
+    assert (answer.error is not None) or answer.outcome is not Outcome.REFUSED
 
 
 def places(value):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -27,9 +27,10 @@ def _retry_after_seconds(value: str, date: str) -> float | None:
 
 def _http_date(value: str) -> datetime | None:
     try:
-        return parsedate_to_datetime(value)
+        moment = parsedate_to_datetime(value)
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)  # "-0000" is UTC too
 
 
 def _usage_seconds(lower: Mapping[str, str]) -> float | None:
