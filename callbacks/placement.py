@@ -15,10 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from delivery.gate import Reason, Refuse, Send, Verdict, Wait
+from delivery.gate import HOUSE, Reason, Refuse, Send, Verdict, Wait
 
 GRID = timedelta(minutes=15)  # how finely an earlier moment is looked for
 MAX_WAITS = 50  # a wait that leads to a wait that leads to a wait ... ends somewhere
+# These end when somebody does something, at no time that can be known: nothing is placed while they stand.
+STANDING = frozenset({Reason.ACCOUNT_PAUSED, Reason.OPTOUT_REVIEW, Reason.TEMPLATE_PAUSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,10 @@ def place(
     has_free: bool,
     has_template: bool,
     decide_at: Callable[[datetime], Verdict],
-) -> Placed | Refuse:
+) -> Placed | Refuse | Wait:
     """The best permitted moment for this callback, or the refusal that says why there is none.
+
+    A `Wait` means that it cannot be said yet: something stands in the way that ends when somebody does something.
 
     `latest_at` is the latest useful moment; nothing is placed after it. Free text is never placed after the window's
     end less `margin`, nor anything before `now`.
@@ -53,13 +57,13 @@ def place(
         if limit >= now:
             wanted = min(max(ideal_at, now), limit)
             found = _forward(wanted, limit, "free", decide_at)
-            if isinstance(found, Placed):
+            if not isinstance(found, Refuse):
                 return found
             if earlier := _backward(wanted, now, decide_at):
                 return earlier
             refusal = found
     if not has_template:
-        return refusal or Refuse(reason=Reason.WINDOW_CLOSED, rule="service_window", rule_version="")
+        return refusal or Refuse(Reason.WINDOW_CLOSED, "service_window", HOUSE)
     wanted = max(ideal_at, now)
     if has_free and window_ends_at is not None:
         wanted = max(wanted, window_ends_at)  # inside it, the gate would choose the text, and too late
@@ -70,14 +74,16 @@ def place(
 
 def _forward(
     moment: datetime, limit: datetime, content: str, decide_at: Callable[[datetime], Verdict]
-) -> Placed | Refuse:
+) -> Placed | Refuse | Wait:
     for _attempt in range(MAX_WAITS):
         verdict = decide_at(moment)
         if isinstance(verdict, Send):
             if verdict.content == content:
                 return Placed(moment, content)
-            return Refuse(reason=Reason.WINDOW_CLOSED, rule="service_window", rule_version="")
+            return Refuse(Reason.WINDOW_CLOSED, "service_window", HOUSE)
         if isinstance(verdict, Refuse):
+            return verdict
+        if verdict.reason in STANDING:
             return verdict
         if verdict.until > limit:
             return _too_late(verdict)
@@ -96,8 +102,8 @@ def _backward(moment: datetime, earliest: datetime, decide_at: Callable[[datetim
 
 def _too_late(wait: Wait) -> Refuse:
     """Waiting would outlast the callback's sense: what made it wait is what refused it."""
-    return Refuse(reason=wait.reason, rule=wait.rule, rule_version=wait.rule_version)
+    return Refuse(wait.reason, wait.rule, wait.rule_version, wait.values)
 
 
 def _expired() -> Refuse:
-    return Refuse(reason=Reason.EXPIRED, rule="useful_for", rule_version="")
+    return Refuse(Reason.EXPIRED, "useful_for", HOUSE)

@@ -6,12 +6,15 @@ twice, or on two workers at once, plans nothing twice: the lock lets one in, and
 drop-out and position; message: dedupe key) refuse a second.
 """
 
+import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import structlog
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models import Count, Exists, F, OuterRef, Q
 
@@ -19,10 +22,9 @@ from callbacks.detection import dropouts_detect
 from callbacks.models import Callback, CallbackStep
 from callbacks.planning import NOT_SAID, Case, Later, Next, Plan, callback_plan, holdout_plan, next_step
 from campaigns.models import Campaign
-from contacts.models import Purpose
 from conversations.models import Conversation, DropOut, Message
 from conversations.services import messages_schedule
-from delivery.facts import facts_hypothetical
+from delivery.facts import Planned, facts_planned
 from delivery.gate import decide
 from delivery.models import Decision
 from delivery.rules import rules_load
@@ -133,24 +135,34 @@ def _plans(wanted: Sequence[tuple[Case, Next]], *, now: datetime) -> list[Plan]:
             account__in={case.conversation.account_id for case, _following in wanted}, name__in=names
         )
     }
+    plans = [holdout_plan(case, following) for case, following in wanted if case.conversation.holdout]
+    asked = [
+        (case, following, templates.get(_template_key(case.conversation, following.step)))
+        for case, following in wanted
+        if not case.conversation.holdout
+    ]
     rules = rules_load(now=now)
-    plans = []
-    for case, following in wanted:
-        if case.conversation.holdout:
-            plans.append(holdout_plan(case, following))
-            continue
-        step = following.step
-        template = templates.get((case.conversation.account_id, step.template_name, step.template_language))
-        facts = facts_hypothetical(
-            conversation=case.conversation,
-            purpose=Purpose.MARKETING,
-            has_free=bool(step.text),
-            template=template,
-            now=now,
+    facts = facts_planned(
+        [
+            Planned(case.conversation, bool(following.step.text), template, expires_at=following.latest_at)
+            for case, following, template in asked
+        ],
+        now=now,
+    )
+    for (case, following, template), of_case in zip(asked, facts, strict=True):
+        # The gate itself is asked for every moment in question; only the facts are of today.
+        plan = callback_plan(
+            case, following, template=template, decide_at=partial(decide, of_case, rules=rules), now=now
         )
-        decide_at = partial(decide, facts, rules=rules)
-        plans.append(callback_plan(case, following, template=template, decide_at=decide_at, now=now))
+        if isinstance(plan, Later):
+            case.dropout.plan_at = plan.plan_at
+        else:
+            plans.append(plan)
     return plans
+
+
+def _template_key(conversation: Conversation, step: CallbackStep) -> tuple[UUID, str, str]:
+    return conversation.account_id, step.template_name, step.template_language
 
 
 def _store(plans: Sequence[Plan], *, now: datetime) -> None:
@@ -180,7 +192,7 @@ def _store(plans: Sequence[Plan], *, now: datetime) -> None:
                 reason=plan.refusal.reason,
                 rule=plan.refusal.rule,
                 rule_version=plan.refusal.rule_version,
-                facts=dict(plan.detail),
+                facts=_plain({**plan.detail, **plan.refusal.values}),
                 decided_at=now,
             )
             decisions.append(callback.decision)
@@ -188,6 +200,12 @@ def _store(plans: Sequence[Plan], *, now: datetime) -> None:
         callbacks.append(callback)
     Decision.objects.bulk_create(decisions)
     Callback.objects.bulk_create(callbacks)
+
+
+def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts as JSON holds them: times as text."""
+    plain: dict[str, Any] = json.loads(json.dumps(facts, cls=DjangoJSONEncoder))
+    return plain
 
 
 def callbacks_cancel_stopped(*, now: datetime) -> int:

@@ -13,7 +13,7 @@ from campaigns.models import Campaign
 from contacts.models import Purpose
 from conversations.models import Conversation, DropOut, Message
 from conversations.services import message_draft
-from delivery.gate import Reason, Refuse, Verdict
+from delivery.gate import HOUSE, Reason, Refuse, Verdict, Wait
 from messaging.models import Template
 
 Status = Message.Status
@@ -37,6 +37,7 @@ FOR_ALL_STEPS = frozenset(
     }
 )
 LOOK_AGAIN = timedelta(seconds=5)  # at a step that should be settled by now
+STANDING_LOOK_AGAIN = timedelta(minutes=1)  # while an account is paused, say
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +117,12 @@ def _reason(callback: Callback) -> str:
 
 def holdout_plan(case: Case, following: Next) -> Plan:
     """A member of the holdout gets no callback, and a line that says so."""
-    return Plan(case, following, refusal=Refuse(reason=Reason.HOLDOUT, rule="holdout", rule_version=""))
+    return Plan(case, following, refusal=Refuse(Reason.HOLDOUT, "holdout", HOUSE))
 
 
 def callback_plan(
     case: Case, following: Next, *, template: Template | None, decide_at: Callable[[datetime], Verdict], now: datetime
-) -> Plan:
+) -> Plan | Later:
     """Fill in the step's words and place them; a message, or the refusal that stood in the way."""
     step, conversation = following.step, case.conversation
     detail = {
@@ -134,7 +135,7 @@ def callback_plan(
     try:
         words = step_render(step, template, conversation_values(conversation))
     except ContentError as error:
-        refusal = Refuse(reason=Reason.CONTENT_INVALID, rule="content", rule_version="")
+        refusal = Refuse(Reason.CONTENT_INVALID, "content", HOUSE)
         return Plan(case, following, refusal=refusal, detail={**detail, "problem": str(error)})
     placed = place(
         ideal_at=following.ideal_at,
@@ -146,6 +147,8 @@ def callback_plan(
         has_template=words.template is not None,
         decide_at=decide_at,
     )
+    if isinstance(placed, Wait):
+        return Later(now + STANDING_LOOK_AGAIN)
     if isinstance(placed, Refuse):
         return Plan(case, following, refusal=placed, detail=detail)
     message = message_draft(
@@ -169,7 +172,7 @@ def callback_plan(
 
 
 def _template_gone() -> Refuse:
-    return Refuse(reason=Reason.TEMPLATE_NOT_APPROVED, rule="template", rule_version="")
+    return Refuse(Reason.TEMPLATE_NOT_APPROVED, "template", HOUSE)
 
 
 def _iso(moment: datetime | None) -> str | None:
