@@ -3,15 +3,22 @@ from datetime import timedelta
 import pytest
 
 from callbacks.models import CallbackPolicy, CallbackStep
-from tests.builders.contacts import NOW
+from tests.builders.contacts import NOW, PhoneBuilder
 from tests.builders.conversations import ConversationBuilder
 
 
 @pytest.fixture
 def conversation(db):
     """They wrote an hour ago, we answered a minute later; the campaign is patient for half an hour."""
-    conversation = ConversationBuilder()
+    conversation = silent()
     policy_of(conversation.campaign)
+    return conversation
+
+
+def silent(**more):
+    """A conversation in which we spoke last, with somebody who has a phone number."""
+    conversation = ConversationBuilder(**more)
+    PhoneBuilder(contact=conversation.contact)
     return conversation
 
 

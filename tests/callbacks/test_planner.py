@@ -13,10 +13,11 @@ from campaigns.services import campaign_pause
 from contacts.models import Contact
 from conversations.models import Conversation, DropOut, Message
 from conversations.services import callbacks_stop
+from delivery.models import ComplianceRule
+from messaging.models import ChannelAccount
 from tests.builders.contacts import NOW
-from tests.builders.conversations import ConversationBuilder
 from tests.builders.messaging import TemplateBuilder
-from tests.callbacks.conftest import later, policy_of
+from tests.callbacks.conftest import later, policy_of, silent
 
 pytestmark = pytest.mark.django_db
 
@@ -135,9 +136,10 @@ def test_what_is_on_its_way_is_not_cancelled(conversation):
 
 
 def test_steps_follow_each_other_and_stop_at_the_attempts(db):
-    conversation = ConversationBuilder()
+    conversation = silent()
     hour = timedelta(hours=1)
     policy_of(conversation.campaign, {"delay": hour}, {"delay": hour}, {"delay": hour}, max_attempts=2)
+    ComplianceRule.objects.filter(kind="cap").update(enabled=False)
     sweep()
     first = planned().get()
 
@@ -152,8 +154,55 @@ def test_steps_follow_each_other_and_stop_at_the_attempts(db):
     assert planned().count() == 2  # attempts are used up
 
 
+def test_a_second_step_waits_for_the_frequency_cap_or_is_refused_by_it(db):
+    conversation = silent()
+    hour = timedelta(hours=1)
+    template = TemplateBuilder(account=conversation.account)
+    outside = {
+        "template_name": template.name,
+        "template_language": template.language,
+        "template_values": {"body.1": "bạn"},
+    }
+    policy_of(conversation.campaign, {"delay": hour}, {"delay": hour}, {"delay": hour, **outside})
+    sweep()
+    first = planned().get()
+    sent(first, later(hours=2))
+    sweep(later(hours=3))
+
+    second, third = Callback.objects.with_state().order_by("position")[1:]
+    assert (second.state, second.reason) == ("refused", "frequency_cap")  # one a day, and the window ends before
+    assert third.message.due_at == later(hours=26)  # the template, a day after the first
+
+
+def test_it_waits_while_the_account_is_paused_and_refuses_nothing(conversation):
+    ChannelAccount.objects.update(status="paused")
+    assert sweep() == 0
+    assert not Callback.objects.exists()
+    ChannelAccount.objects.update(status="active")
+    assert sweep(later(minutes=2)) == 1
+    assert planned().exists()
+
+
+def test_a_us_number_gets_no_marketing_template(db):
+    conversation = silent(
+        contact__country="US", contact__time_zones=["America/Chicago"], service_window_ends_at=NOW - timedelta(hours=1)
+    )
+    template = TemplateBuilder(account=conversation.account)
+    policy_of(
+        conversation.campaign,
+        {
+            "delay": timedelta(0),
+            "template_name": template.name,
+            "template_language": template.language,
+            "template_values": {"body.1": "you"},
+        },
+    )
+    sweep(later(hours=12))
+    assert Callback.objects.with_state().get().reason == "country_blocked"
+
+
 def test_a_failed_step_is_no_attempt_and_the_next_one_gets_its_chance(db):
-    conversation = ConversationBuilder()
+    conversation = silent()
     hour = timedelta(hours=1)
     policy_of(conversation.campaign, {"delay": hour}, {"delay": hour}, max_attempts=1)
     sweep()
@@ -163,7 +212,7 @@ def test_a_failed_step_is_no_attempt_and_the_next_one_gets_its_chance(db):
 
 
 def test_a_text_that_cannot_be_filled_in_is_refused_with_its_reason_and_the_next_step_goes(db):
-    conversation = ConversationBuilder()
+    conversation = silent()
     hour = timedelta(hours=1)
     policy_of(conversation.campaign, {"delay": hour, "text": "Size {{ contact.attributes.size }}?"}, {"delay": hour})
     sweep()
@@ -175,7 +224,7 @@ def test_a_text_that_cannot_be_filled_in_is_refused_with_its_reason_and_the_next
 
 
 def test_outside_the_window_it_is_the_template(db):
-    conversation = ConversationBuilder(service_window_ends_at=NOW - timedelta(hours=1))
+    conversation = silent(service_window_ends_at=NOW - timedelta(hours=1))
     template = TemplateBuilder(account=conversation.account)
     policy_of(
         conversation.campaign,
@@ -195,7 +244,7 @@ def test_outside_the_window_it_is_the_template(db):
 
 
 def test_a_closed_window_without_a_template_is_refused(db):
-    conversation = ConversationBuilder(service_window_ends_at=NOW - timedelta(hours=1))
+    conversation = silent(service_window_ends_at=NOW - timedelta(hours=1))
     policy_of(conversation.campaign)
     sweep()
     assert Callback.objects.with_state().get().reason == "window_closed"
@@ -208,23 +257,24 @@ def test_a_late_plan_that_makes_no_sense_any_more_is_refused(conversation):
 
 
 def test_a_cron_step_is_due_in_the_contacts_own_morning(db):
-    conversation = ConversationBuilder(
+    conversation = silent(
         contact__time_zones=["America/New_York"],
         contact__country="US",
-        last_inbound_at=datetime(2026, 10, 31, 20, tzinfo=UTC),
-        last_outbound_at=datetime(2026, 10, 31, 20, 1, tzinfo=UTC),
-        service_window_ends_at=datetime(2026, 11, 1, 20, tzinfo=UTC),
+        contact__region="NY",
+        last_inbound_at=datetime(2027, 3, 13, 20, tzinfo=UTC),
+        last_outbound_at=datetime(2027, 3, 13, 20, 1, tzinfo=UTC),
+        service_window_ends_at=datetime(2027, 3, 14, 20, tzinfo=UTC),
     )
     policy_of(conversation.campaign, {"delay": None, "cron": "0 10 * * *"})
-    sweep(datetime(2026, 10, 31, 21, tzinfo=UTC))
-    assert planned().get().due_at == datetime(2026, 11, 1, 15, tzinfo=UTC)  # ten o'clock, an hour later in UTC
+    sweep(datetime(2027, 3, 13, 21, tzinfo=UTC))
+    assert planned().get().due_at == datetime(2027, 3, 14, 14, tzinfo=UTC)  # ten o'clock, an hour earlier in UTC
 
 
 def test_a_batch_costs_a_few_queries_not_a_few_per_row(db, django_assert_max_num_queries):
-    campaign = ConversationBuilder().campaign
+    campaign = silent().campaign
     policy_of(campaign)
     for _i in range(20):
-        ConversationBuilder(campaign=campaign)
+        silent(campaign=campaign)
     with django_assert_max_num_queries(8):
         assert dropouts_detect(now=NOW) == 21
     with django_assert_max_num_queries(40):
@@ -233,10 +283,10 @@ def test_a_batch_costs_a_few_queries_not_a_few_per_row(db, django_assert_max_num
 
 @pytest.mark.django_db(transaction=True)
 def test_four_planners_at_once_plan_everything_once():
-    campaign = ConversationBuilder().campaign
+    campaign = silent().campaign
     policy_of(campaign)
     for _i in range(39):
-        ConversationBuilder(campaign=campaign)
+        silent(campaign=campaign)
     barrier = threading.Barrier(4)
     problems = []
 
