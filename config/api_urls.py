@@ -12,6 +12,7 @@ from conversations.api_consents import ContactView
 from conversations.api_conversions import ConversionView
 from delivery.api import DecisionView
 from messaging.api import AccountView, TemplateView
+from reports.api import ReportView
 
 router = ApiRouter()
 router.register("accounts", AccountView, basename="account")
@@ -27,6 +28,7 @@ router.register("conversations", ConversationView, basename="conversation")
 router.register("messages", MessageView, basename="message")
 router.register("conversions", ConversionView, basename="conversion")
 router.register("decisions", DecisionView, basename="decision")
+router.register("reports", ReportView, basename="report")
 
 urlpatterns = [
     path("v1/schema/", SpectacularAPIView.as_view(), name="api-schema"),
