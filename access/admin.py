@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from rest_framework_api_key.models import APIKey as LibraryKey
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -61,7 +61,7 @@ class UserAdmin(DjangoUserAdmin, RoomAdmin):  # type: ignore[misc, type-arg]  # 
     @display(description=_("roles"), label=True)
     def roles(self, user: User) -> list[str]:
         names = [group.name for group in user.groups.all()]
-        return [_t("superuser"), *names] if user.is_superuser else names
+        return [gettext("superuser"), *names] if user.is_superuser else names
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         if obj is None:
@@ -108,7 +108,7 @@ class GroupAdmin(DjangoGroupAdmin, RoomAdmin):
 
     @display(description=_("kind"))
     def kind(self, group: Group) -> str:
-        return _t("role, set up by Rekindle") if group.name in ROLES else _t("your own")
+        return gettext("role, set up by Rekindle") if group.name in ROLES else gettext("your own")
 
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         return (obj is None or obj.name not in ROLES) and bool(super().has_change_permission(request, obj))
@@ -152,10 +152,10 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     @display(description=_("state"), label={"valid": "success", "revoked": "danger", "expired": "warning"})
     def state(self, key: ApiKey) -> tuple[str, str]:
         if key.revoked:
-            return "revoked", _t("revoked")
+            return "revoked", gettext("revoked")
         if key.expiry_date and key.expiry_date < timezone.now():
-            return "expired", _t("expired")
-        return "valid", _t("valid")
+            return "expired", gettext("expired")
+        return "valid", gettext("valid")
 
     @service_action(
         title=_("Add a key"),
@@ -174,7 +174,9 @@ class ApiKeyAdmin(ReadOnlyAdmin):
             now=now,
             expires_at=datetime.combine(day, time.max, tzinfo=UTC) if day else None,
         )
-        return format_html('{} <code class="rk-secret">{}</code>', _t("Copy this key now: it is not shown again."), key)
+        return format_html(
+            '{} <code class="rk-secret">{}</code>', gettext("Copy this key now: it is not shown again."), key
+        )
 
     @service_action(
         title=_("Revoke"),

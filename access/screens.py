@@ -20,7 +20,8 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _t
+from django.utils.text import capfirst
+from django.utils.translation import gettext
 from unfold import decorators as unfold_decorators
 from unfold.enums import ActionVariant
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     _Tabular = TabularInline[Any, Any]
     _Stacked = StackedInline[Any, Any]
     _Dialog = Form
-    RoomForm = ModelForm[Any]
+    _ModelForm = ModelForm[Any]
     ChangeList = DjangoChangeList
 else:
     from unfold.admin import ModelAdmin as _Admin
@@ -44,15 +45,25 @@ else:
     from unfold.forms import BaseDialogForm as _Dialog
     from unfold.views import ChangeList
 
-    RoomForm = ModelForm
+    _ModelForm = ModelForm
 
 Text = str | Promise
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 PRIMARY = ActionVariant.PRIMARY
 DANGER = ActionVariant.DANGER
-WARNING = ActionVariant.WARNING
-SUCCESS = ActionVariant.SUCCESS
+# unfold writes white on orange and green, which is too faint to read (below 4.5 : 1).
+WARNING = ActionVariant.DEFAULT
+SUCCESS = ActionVariant.PRIMARY
+
+
+class Labelled(tuple[str, str]):
+    """A state with its colour's key: a coloured label in lists, its words on a record's page."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self[1]
 
 
 def display(
@@ -63,19 +74,49 @@ def display(
     boolean: bool | None = None,
     header: bool | None = None,
 ) -> Callable[[Function], Function]:
-    """A column or read-only field; unfold's decorator with types."""
-    return cast(
+    """A column or read-only field; unfold's decorator with types. With colours the function returns (key, words)."""
+
+    def decorate(function: Function) -> Function:
+        shown = unfold(function)
+        if not isinstance(label, dict):
+            return shown
+
+        @functools.wraps(shown)
+        def labelled(*args: Any) -> Labelled:
+            return Labelled(shown(*args))
+
+        return cast("Function", labelled)
+
+    unfold = cast(
         "Callable[[Function], Function]",
         unfold_decorators.display(
             description=description, ordering=ordering, label=label, boolean=boolean, header=header
         ),
     )
+    return decorate
+
+
+def _labels_begin_large(form: Any) -> None:
+    for field in form.fields.values():
+        field.label = capfirst(field.label)
+
+
+class RoomForm(_ModelForm):
+    """A record's form."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _labels_begin_large(self)
 
 
 class DialogForm(_Dialog):
     """The form in an action's dialog. An error that belongs to no field is shown above the fields."""
 
     object_id: str | None  # the record the dialog is about
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _labels_begin_large(self)
 
     def render_before_template(self) -> str:
         errors = self.non_field_errors()
@@ -111,7 +152,7 @@ def service_action(
             except DomainError as error:
                 dialog_form.add_error(error.field if error.field in dialog_form.fields else None, error.message)
             except ObjectDoesNotExist:
-                dialog_form.add_error(None, _t("This record is gone. Go back to the list."))
+                dialog_form.add_error(None, gettext("This record is gone. Go back to the list."))
             else:
                 messages.success(request, str(done))
                 screen = f"admin:{self.opts.app_label}_{self.opts.model_name}"
@@ -321,9 +362,9 @@ def plain(value: object) -> str | SafeString:
     if value is None or value in ("", [], {}):
         return "–"
     if value is True:
-        return _t("yes")
+        return gettext("yes")
     if value is False:
-        return _t("no")
+        return gettext("no")
     if isinstance(value, datetime):
         return moment(value)
     if isinstance(value, dict):

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
@@ -54,7 +54,7 @@ class SpanField(forms.CharField):
             except ValueError:
                 unit = None
             if unit is None or number < 0 or number > 100_000:
-                raise forms.ValidationError(_t("Write a length of time such as 2h, 30m or 1d 12h."))
+                raise forms.ValidationError(gettext("Write a length of time such as 2h, 30m or 1d 12h."))
             total, seen = total + number * unit, True
         return timedelta(seconds=total) if seen else None
 
@@ -112,7 +112,7 @@ class LinesField(forms.CharField):
                 continue
             name, sign, text = line.partition("=")
             if not sign or not name.strip() or not text.strip():
-                raise forms.ValidationError(_t("Write one “name = value” per line."))
+                raise forms.ValidationError(gettext("Write one “name = value” per line."))
             rows.append((name.strip(), text.strip()))
         return [{"id": name, "title": text} for name, text in rows] if self.buttons else dict(rows)
 
@@ -155,6 +155,7 @@ class StepInline(RoomStackedInline):
     model = CallbackStep
     form = StepForm
     verbose_name_plural = _("Steps")
+    tab = False
     fieldsets = (
         (None, {"fields": (("position", "delay", "cron"), "text", "buttons")}),
         (None, {"fields": (("template_name", "template_language"), "template_values", "useful_for")}),
@@ -174,6 +175,7 @@ class CallbackPolicyAdmin(RoomAdmin):
     search_fields = ("campaign__name",)
     autocomplete_fields = ("campaign",)
     inlines = (StepInline,)
+    fields = ("campaign", "enabled", "patience", "window_margin", "max_attempts", "priority")
     change_form_before_template = "rekindle/policy_help.html"
     empty_hint = _("A policy says after how long silence is a drop-out and what is said then. Add one for a campaign.")
 
@@ -218,7 +220,7 @@ class CallbackPolicyAdmin(RoomAdmin):
         policy.pk, policy._state.adding = saved.pk, False
         campaign.refresh_from_db()
         if approved and campaign.approved_revision != campaign.revision:
-            messages.warning(request, _t("Your change voided the approval. Submit the campaign again."))
+            messages.warning(request, gettext("Your change voided the approval. Submit the campaign again."))
 
 
 def _steps(formset: Any) -> list[StepFields]:
@@ -255,7 +257,7 @@ class CallbackAdmin(ReadOnlyAdmin):
     @display(description=_("contact"))
     def person(self, callback: Callback) -> SafeString:
         conversation = callback.dropout.conversation
-        name = conversation.contact.display_name or _t("no name given")
+        name = conversation.contact.display_name or gettext("no name given")
         return link(reverse("conversation-thread", args=[conversation.pk]), name)
 
     @display(description=_("campaign"))
@@ -264,7 +266,7 @@ class CallbackAdmin(ReadOnlyAdmin):
 
     @display(description=_("state"))
     def state(self, callback: Callback) -> str:
-        return callback.message.get_status_display() if callback.message else _t("Refused at planning")
+        return callback.message.get_status_display() if callback.message else gettext("Refused at planning")
 
     @display(description=_("because"))
     def because(self, callback: Callback) -> str:
@@ -278,4 +280,4 @@ class CallbackAdmin(ReadOnlyAdmin):
             url = reverse("admin:delivery_decision_change", args=[callback.decision_id])
         else:
             url = reverse("message-why", args=[callback.message_id])
-        return link(url, _t("Why?"))
+        return link(url, gettext("Why?"))

@@ -12,7 +12,7 @@ from django.urls import NoReverseMatch, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -119,9 +119,11 @@ ACTIONS = {
 def door(entry_point: EntryPoint) -> SafeString | str:
     """What a marketer takes away from an entry point: a link to copy, a QR code to print, or what the ad needs."""
     if entry_point._state.adding:
-        return _t("Save first; the link and the QR code then appear here.")
+        return gettext("Save first; the link and the QR code then appear here.")
     if entry_point.kind == EntryPoint.Kind.AD:
-        return _t("The ad platform opens the chat itself. People who come through this ad are recognised by its id.")
+        return gettext(
+            "The ad platform opens the chat itself. People who come through this ad are recognised by its id."
+        )
     url = entry_point_url(entry_point)
     qr = reverse("admin:campaigns_entrypoint_qr", args=[entry_point.pk, "svg"])
     png = reverse("admin:campaigns_entrypoint_qr", args=[entry_point.pk, "png"])
@@ -132,11 +134,11 @@ def door(entry_point: EntryPoint) -> SafeString | str:
         '<div><a class="rk-button" href="{qr}?download=1">SVG</a> <a class="rk-button" href="{png}?download=1">PNG</a>'
         "</div></div>",
         url=url,
-        copied=_t("Copied"),
-        copy=_t("Copy"),
+        copied=gettext("Copied"),
+        copy=gettext("Copy"),
         qr=qr,
         png=png,
-        alt=_t("QR code of %(name)s") % {"name": entry_point.name},
+        alt=gettext("QR code of %(name)s") % {"name": entry_point.name},
     )
 
 
@@ -199,12 +201,12 @@ class CampaignAdmin(RoomAdmin):
     @display(description=_("approval"))
     def approval(self, campaign: Campaign) -> str:
         if campaign._state.adding:
-            return _t("Save the campaign, then submit it; another person approves it.")
+            return gettext("Save the campaign, then submit it; another person approves it.")
         if campaign.approved_revision is None:
-            return _t("Not approved yet.")
+            return gettext("Not approved yet.")
         if campaign.approved_revision != campaign.revision:
-            return _t("It was changed after its approval: the approval is void. Submit it again.")
-        return _t("Approved by %(who)s on %(when)s.") % {
+            return gettext("It was changed after its approval: the approval is void. Submit it again.")
+        return gettext("Approved by %(who)s on %(when)s.") % {
             "who": campaign.approved_by or "–",
             "when": moment(campaign.approved_at),
         }
@@ -212,23 +214,23 @@ class CampaignAdmin(RoomAdmin):
     @display(description=_("callback policy"))
     def policy_link(self, campaign: Campaign) -> SafeString | str:
         if campaign._state.adding:
-            return _t("Save the campaign first.")
+            return gettext("Save the campaign first.")
         # Policies live in a room above this one: known by the name of its page only.
         try:
             policy = getattr(campaign, "policy", None)
             if policy is not None:
                 url = reverse("admin:callbacks_callbackpolicy_change", args=[policy.pk])
-                return link(url, _t("Patience, steps and words of its warm callbacks"))
+                return link(url, gettext("Patience, steps and words of its warm callbacks"))
             url = reverse("admin:callbacks_callbackpolicy_add")
         except NoReverseMatch:  # pragma: no cover - the room is always installed
             return "–"
-        return link(f"{url}?campaign={campaign.pk}", _t("None yet: nobody is called back. Add one."))
+        return link(f"{url}?campaign={campaign.pk}", gettext("None yet: nobody is called back. Add one."))
 
     @display(description=_("results"))
     def results(self, campaign: Campaign) -> SafeString | str:
         if campaign._state.adding:
             return "–"
-        return link(f"{reverse('admin:index')}?campaign={campaign.pk}", _t("Funnel of this campaign"))
+        return link(f"{reverse('admin:index')}?campaign={campaign.pk}", gettext("Funnel of this campaign"))
 
     # -- saving is a service ---------------------------------------------------------------------------------------
 
@@ -338,7 +340,7 @@ class CampaignAdmin(RoomAdmin):
 
 def _say_voided(request: HttpRequest, *, approved: bool, campaign: Campaign) -> None:
     if approved and campaign.approved_revision != campaign.revision:
-        messages.warning(request, _t("Your change voided the approval. Submit the campaign again."))
+        messages.warning(request, gettext("Your change voided the approval. Submit the campaign again."))
 
 
 def entry_point_save(row: Any, *, campaign_id: UUID, actor: Any, now: datetime) -> EntryPoint:
@@ -383,7 +385,7 @@ class EntryPointAdmin(RoomAdmin):
     @display(description=_("address"))
     def where(self, entry_point: EntryPoint) -> str:
         if entry_point.kind == EntryPoint.Kind.AD:
-            return _t("Ad %(id)s") % {"id": entry_point.ad_id}
+            return gettext("Ad %(id)s") % {"id": entry_point.ad_id}
         return entry_point_url(entry_point)
 
     def save_model(self, request: HttpRequest, obj: EntryPoint, form: Any, change: bool) -> None:

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.functional import Promise
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 Entry = tuple[str | Promise, str, str, str]  # title, icon, model, the badge's function in reports.attention
@@ -69,7 +70,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         {"items": [{"title": _("Dashboard"), "icon": "monitoring", "link": reverse_lazy("admin:index")}]}
     ]
     for title, entries in WORK:
-        items = [_item(*entry) for entry in entries if _may_open(request, entry[2])]
+        items = [_item(request, *entry) for entry in entries if _may_open(request, entry[2])]
         if items:
             groups.append({"title": title, "separator": True, "items": items})
     return groups
@@ -82,9 +83,10 @@ def _may_open(request: HttpRequest, model: str) -> bool:
     return registered and request.user.has_perm(f"{room}.view_{name}")
 
 
-def _item(title: str | Promise, icon: str, model: str, badge: str) -> dict[str, Any]:
+def _item(request: HttpRequest, title: str | Promise, icon: str, model: str, badge: str) -> dict[str, Any]:
     item = {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{model.replace('.', '_')}_changelist")}
-    return item | {"badge": f"reports.attention.{badge}"} if badge else item
+    waiting = import_string(f"reports.attention.{badge}")(request) if badge else ""
+    return item | {"badge": waiting} if waiting else item
 
 
 UNFOLD: dict[str, Any] = {

@@ -9,9 +9,9 @@ from django.contrib import admin
 from django.db.models import Model, Prefetch, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
@@ -111,10 +111,10 @@ class AddressInline(ReadOnlyInline):
     @display(description=_("state"))
     def state(self, address: Address) -> str:
         if address.superseded_at:
-            return _t("replaced on %(time)s") % {"time": moment(address.superseded_at)}
+            return gettext("replaced on %(time)s") % {"time": moment(address.superseded_at)}
         if address.unreachable_since:
-            return _t("not reachable since %(time)s") % {"time": moment(address.unreachable_since)}
-        return _t("in use")
+            return gettext("not reachable since %(time)s") % {"time": moment(address.unreachable_since)}
+        return gettext("in use")
 
 
 class ConsentInline(ReadOnlyInline):
@@ -131,7 +131,7 @@ class ConsentInline(ReadOnlyInline):
     def words(self, event: ConsentEvent) -> str:
         version = f" [{event.wording_version}]" if event.wording_version else ""
         per_week = (
-            " " + _t("(%(count)d messages per week disclosed)") % {"count": event.disclosed_per_week}
+            " " + gettext("(%(count)d messages per week disclosed)") % {"count": event.disclosed_per_week}
             if event.disclosed_per_week
             else ""
         )
@@ -139,7 +139,7 @@ class ConsentInline(ReadOnlyInline):
 
     @display(description=_("recorded by"))
     def recorded(self, event: ConsentEvent) -> str:
-        who = event.actor.get_username() if event.actor else _t("automatically")
+        who = event.actor.get_username() if event.actor else gettext("automatically")
         return f"{who}, {moment(event.recorded_at)}"
 
 
@@ -222,7 +222,7 @@ class ContactAdmin(RoomAdmin):
 
     @display(description=_("name"), ordering="display_name")
     def person(self, contact: Contact) -> str:
-        return contact.display_name or _t("no name given")
+        return contact.display_name or gettext("no name given")
 
     @display(description=_("addresses"))
     def addresses_shown(self, contact: Contact) -> str:
@@ -251,7 +251,9 @@ class ContactAdmin(RoomAdmin):
 
     @display(description=_("timeline"))
     def timeline(self, contact: Contact) -> SafeString:
-        return link(reverse("contact-timeline", args=[contact.pk]), _t("Messages, consent, decisions and conversions"))
+        return link(
+            reverse("contact-timeline", args=[contact.pk]), gettext("Messages, consent, decisions and conversions")
+        )
 
     open_timeline = link_action(title=_("Timeline"), url_name="contact-timeline", name="open_timeline", icon="timeline")
 
@@ -297,10 +299,10 @@ class ContactAdmin(RoomAdmin):
 def _consent(contact: Contact, purpose: Purpose) -> tuple[str, str]:
     key = consent_key(Channel.WHATSAPP, purpose)
     if key in contact.consent_granted:
-        return "granted", _t("agreed")
+        return "granted", gettext("agreed")
     if key in contact.consent_withdrawn:
-        return "withdrawn", _t("withdrawn")
-    return "", _t("never asked")
+        return "withdrawn", gettext("withdrawn")
+    return "", gettext("never asked")
 
 
 def _record(request: HttpRequest, form: Any, contact_id: str, action: str, now: datetime) -> None:
@@ -325,7 +327,7 @@ class OptOutReviewAdmin(ReadOnlyAdmin):
     """Somebody may have asked us to stop. Nothing is sent to them until a person has read it."""
 
     contact_paths = ("contact",)
-    list_display = ("person", "words", "matched", "raised_at", "state", "decide")
+    list_display = ("person", "words", "matched", "raised_at", "decide", "state")
     list_filter = (OpenFilter, "matched")
     ordering = ("decided_at", "raised_at")
     fields = ("person", "words", "matched", "raised_at", "state", "decided_at", "decided_by")
@@ -358,11 +360,11 @@ class OptOutReviewAdmin(ReadOnlyAdmin):
         if review.verdict or not self.may_decide:
             return "–"
         buttons = (
-            ("contacts_optoutreview_is_opt_out", _t("It is an opt-out"), "rk-button rk-button-danger"),
-            ("contacts_optoutreview_is_not_opt_out", _t("It is not"), "rk-button"),
+            ("contacts_optoutreview_is_opt_out", gettext("It is an opt-out"), "rk-button rk-button-danger"),
+            ("contacts_optoutreview_is_not_opt_out", gettext("It is not"), "rk-button"),
         )
-        return format_html_join(
-            " ",
+        both = format_html_join(
+            "",
             '<a class="{}" href="{}" hx-get="{}" hx-target="#modal-content" hx-select="#dialog" '
             'x-on:htmx:after-on-load="openModal = true">{}</a>',
             (
@@ -370,6 +372,7 @@ class OptOutReviewAdmin(ReadOnlyAdmin):
                 for name, text, style in buttons
             ),
         )
+        return format_html('<div class="rk-actions rk-actions-row">{}</div>', both)
 
     @service_action(
         title=_("It is an opt-out"),
@@ -468,7 +471,7 @@ class AddressConflictAdmin(ReadOnlyAdmin):
 
     @display(description=_("state"), label={"open": "warning", "done": "success"})
     def state(self, conflict: AddressConflict) -> tuple[str, str]:
-        return ("done", _t("looked at")) if conflict.resolved_at else ("open", _t("waiting"))
+        return ("done", gettext("looked at")) if conflict.resolved_at else ("open", gettext("waiting"))
 
     @service_action(
         title=_("Mark as looked at"),
@@ -482,4 +485,4 @@ class AddressConflictAdmin(ReadOnlyAdmin):
 
 
 def _person(contact: Contact) -> SafeString:
-    return link(reverse("contact-timeline", args=[contact.pk]), contact.display_name or _t("no name given"))
+    return link(reverse("contact-timeline", args=[contact.pk]), contact.display_name or gettext("no name given"))

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import formats
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.widgets import (
@@ -119,7 +119,7 @@ class ConversationAdmin(ReadOnlyAdmin):
 
     @display(description=_("contact"))
     def person(self, conversation: Conversation) -> SafeString:
-        name = conversation.contact.display_name or _t("no name given")
+        name = conversation.contact.display_name or gettext("no name given")
         return link(reverse(THREAD, args=[conversation.pk]), name)
 
     @display(description=_("state"), label={"open": "success", "closed": "info"})
@@ -209,7 +209,7 @@ class DropOutAdmin(ReadOnlyAdmin):
 
     @display(description=_("contact"))
     def person(self, dropout: DropOut) -> SafeString:
-        name = dropout.conversation.contact.display_name or _t("no name given")
+        name = dropout.conversation.contact.display_name or gettext("no name given")
         return link(reverse(THREAD, args=[dropout.conversation_id]), name)
 
     @display(description=_("campaign"))
@@ -218,7 +218,7 @@ class DropOutAdmin(ReadOnlyAdmin):
 
     @display(description=_("ended by"))
     def ended(self, dropout: DropOut) -> str:
-        return dropout.get_ended_by_display() if dropout.ended_by else _t("still silent")
+        return dropout.get_ended_by_display() if dropout.ended_by else gettext("still silent")
 
 
 class ConversionForm(DialogForm):
@@ -274,7 +274,7 @@ def contact_named(text: str) -> Contact:
             addresses__kind=Address.Kind.PHONE, addresses__value=phone, addresses__superseded_at=None
         ).first()
     if found is None:
-        raise forms.ValidationError(_t("Nobody with this number or id is known here."))
+        raise forms.ValidationError(gettext("Nobody with this number or id is known here."))
     return found
 
 
@@ -304,7 +304,7 @@ class ConversionAdmin(ReadOnlyAdmin):
 
     @display(description=_("contact"))
     def person(self, conversion: Conversion) -> SafeString:
-        name = conversion.contact.display_name or _t("no name given")
+        name = conversion.contact.display_name or gettext("no name given")
         return link(reverse("contact-timeline", args=[conversion.contact_id]), name)
 
     @display(description=_("value"), ordering="value")
@@ -316,12 +316,12 @@ class ConversionAdmin(ReadOnlyAdmin):
     @display(description=_("credited callback"))
     def credited(self, conversion: Conversion) -> SafeString | str:
         if conversion.message_id is None:
-            return _t("none")
-        return link(reverse("message-why", args=[conversion.message_id]), _t("Warm callback"))
+            return gettext("none")
+        return link(reverse("message-why", args=[conversion.message_id]), gettext("Warm callback"))
 
     @display(description=_("credit rule"))
     def rule(self, conversion: Conversion) -> str:
-        return conversion.credit_rule or _t("none")
+        return conversion.credit_rule or gettext("none")
 
     @service_action(
         title=_("Add a conversion"),

@@ -1,7 +1,7 @@
 """Every reason a message waits, was refused, cancelled or expired, in words a marketer reads."""
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 REASONS: dict[str, str | Promise] = {
@@ -47,4 +47,4 @@ def reason_text(code: str) -> str:
     if not code:
         return ""
     words = REASONS.get(code)
-    return str(words) if words is not None else _t("Code: %(code)s") % {"code": code}
+    return str(words) if words is not None else gettext("Code: %(code)s") % {"code": code}

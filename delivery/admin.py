@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminIntegerFieldWidget, UnfoldAdminTimeWidget
@@ -100,18 +100,18 @@ class MessageAdmin(ReadOnlyAdmin):
 
     @display(description=_("contact"))
     def person(self, message: Message) -> SafeString:
-        name = message.contact.display_name or _t("no name given")
+        name = message.contact.display_name or gettext("no name given")
         return link(reverse("contact-timeline", args=[message.contact_id]), name)
 
     @display(description=_("conversation"))
     def conversation_link(self, message: Message) -> SafeString | str:
         if message.conversation_id is None:
             return "–"
-        return link(reverse(THREAD, args=[message.conversation_id]), _t("Open the chat"))
+        return link(reverse(THREAD, args=[message.conversation_id]), gettext("Open the chat"))
 
     @display(description=_("direction"))
     def arrow(self, message: Message) -> str:
-        return _t("→ out") if message.direction == Message.Direction.OUT else _t("← in")
+        return gettext("→ out") if message.direction == Message.Direction.OUT else gettext("← in")
 
     @display(description=_("text"))
     def excerpt(self, message: Message) -> str:
@@ -129,7 +129,7 @@ class MessageAdmin(ReadOnlyAdmin):
     def why(self, message: Message) -> SafeString | str:
         if message.direction == Message.Direction.IN:
             return "–"
-        return link(reverse("message-why", args=[message.pk]), _t("Why?"))
+        return link(reverse("message-why", args=[message.pk]), gettext("Why?"))
 
 
 @admin.register(Decision)
@@ -157,7 +157,7 @@ class DecisionAdmin(ReadOnlyAdmin):
 
     @display(description=_("contact"))
     def person(self, decision: Decision) -> SafeString:
-        name = decision.contact.display_name or _t("no name given")
+        name = decision.contact.display_name or gettext("no name given")
         return link(reverse("contact-timeline", args=[decision.contact_id]), name)
 
     @display(description=_("verdict"), label=VERDICT_COLOURS)
@@ -172,7 +172,7 @@ class DecisionAdmin(ReadOnlyAdmin):
     def why(self, decision: Decision) -> SafeString | str:
         if decision.message_id is None:
             return "–"
-        return link(reverse("message-why", args=[decision.message_id]), _t("Why?"))
+        return link(reverse("message-why", args=[decision.message_id]), gettext("Why?"))
 
     @display(description=_("what the gate saw"))
     def seen(self, decision: Decision) -> SafeString:
@@ -257,12 +257,12 @@ class ComplianceRuleAdmin(RoomAdmin):
     @display(description=_("weekdays"))
     def days(self, rule: ComplianceRule) -> str:
         names = dict(WEEKDAYS)
-        return ", ".join(str(names[day]) for day in rule.weekdays if day in names) or _t("every day")
+        return ", ".join(str(names[day]) for day in rule.weekdays if day in names) or gettext("every day")
 
     @display(description=_("what it says"))
     def what(self, rule: ComplianceRule) -> str:
         if rule.kind == ComplianceRule.Kind.HOURS:
             return f"{rule.value.get('from')}–{rule.value.get('to')}"
         if rule.kind == ComplianceRule.Kind.CAP:
-            return str(_t("%(count)s within %(hours)s hours") % rule.value)
-        return _t("no marketing templates")
+            return str(gettext("%(count)s within %(hours)s hours") % rule.value)
+        return gettext("no marketing templates")

@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from access.masking import mask_name, mask_text
@@ -86,11 +86,11 @@ def _value(value: object) -> object:
 def verdict_sentence(decision: Decision) -> str:
     """In plain words: what was decided and why."""
     if decision.verdict == Decision.Verdict.SEND:
-        return _t("It may be sent (%(basis)s).") % {"basis": BASES.get(decision.basis, decision.basis or "–")}
+        return gettext("It may be sent (%(basis)s).") % {"basis": BASES.get(decision.basis, decision.basis or "–")}
     reason = reason_text(decision.reason)
     if decision.verdict == Decision.Verdict.WAIT:
-        return _t("It has to wait. %(reason)s") % {"reason": reason}
-    return _t("It was refused. %(reason)s") % {"reason": reason}
+        return gettext("It has to wait. %(reason)s") % {"reason": reason}
+    return gettext("It was refused. %(reason)s") % {"reason": reason}
 
 
 BASES: Mapping[str, str | Promise] = {
@@ -114,15 +114,15 @@ def message_summary(message: Message) -> str:
     reason = reason_text(message.reason)
     if status in (Message.Status.SCHEDULED, Message.Status.CLAIMED):
         if message.waiting_for:
-            return _t("It waits. %(reason)s") % {"reason": reason_text(message.waiting_for)}
-        return _t("It is planned and not due yet, or about to go out.")
+            return gettext("It waits. %(reason)s") % {"reason": reason_text(message.waiting_for)}
+        return gettext("It is planned and not due yet, or about to go out.")
     if status in (Message.Status.SUPPRESSED, Message.Status.CANCELLED, Message.Status.EXPIRED):
-        return _t("It was not sent. %(reason)s") % {"reason": reason}
+        return gettext("It was not sent. %(reason)s") % {"reason": reason}
     if status == Message.Status.FAILED:
-        return _t("The provider refused it. %(detail)s") % {"detail": reason or message.error_detail}
+        return gettext("The provider refused it. %(detail)s") % {"detail": reason or message.error_detail}
     if status in (Message.Status.UNKNOWN, Message.Status.UNCONFIRMED):
-        return _t("We handed it to the provider and never got a clear answer, so it is not sent again by itself.")
-    return _t("It was sent: %(state)s.") % {"state": message.get_status_display()}
+        return gettext("We handed it to the provider and never got a clear answer, so it is not sent again by itself.")
+    return gettext("It was sent: %(state)s.") % {"state": message.get_status_display()}
 
 
 def _until(decision: Decision | None) -> datetime | None:
@@ -155,9 +155,9 @@ def why_view(request: HttpRequest, pk: UUID) -> HttpResponse:
             "rekindle/why.html",
             {
                 **admin.site.each_context(request),
-                "title": _t("Why was this (not) sent?"),
+                "title": gettext("Why was this (not) sent?"),
                 "message": message,
-                "person": (mask_name(name) if masked else name) or _t("no name given"),
+                "person": (mask_name(name) if masked else name) or gettext("no name given"),
                 "text": mask_text(message.text) if masked else message.text,
                 "summary": message_summary(message),
                 "until": _until(verdicts[0].decision if verdicts else None),

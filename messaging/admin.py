@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
@@ -115,7 +115,11 @@ class ChannelAccountAdmin(RoomAdmin):
 
     @display(description=_("credentials"))
     def secrets(self, account: ChannelAccount) -> str:
-        return _t("stored, never shown") if account.credentials_encrypted else _t("none yet: nothing can be sent")
+        return (
+            gettext("stored, never shown")
+            if account.credentials_encrypted
+            else gettext("none yet: nothing can be sent")
+        )
 
     @service_action(
         title=_("Set credentials"),
@@ -171,7 +175,7 @@ class ChannelAccountAdmin(RoomAdmin):
     )
     def sync_templates(self, request: HttpRequest, form: Any, object_id: str, now: datetime) -> Any:
         count = templates_sync(account=ChannelAccount.objects.get(pk=object_id), now=now)
-        return _t("%(count)d templates synchronised.") % {"count": count}
+        return gettext("%(count)d templates synchronised.") % {"count": count}
 
     @service_action(
         title=_("Check health"),
@@ -181,7 +185,7 @@ class ChannelAccountAdmin(RoomAdmin):
     )
     def check_health(self, request: HttpRequest, form: Any, object_id: str, now: datetime) -> Any:
         health = account_health(ChannelAccount.objects.get(pk=object_id))
-        return format_html("{}{}", _t("What the provider says:"), definition_list(health_words(health)))
+        return format_html("{}{}", gettext("What the provider says:"), definition_list(health_words(health)))
 
 
 @admin.register(Template)
@@ -231,7 +235,7 @@ class TemplateAdmin(ReadOnlyAdmin):
     @display(description=_("values it needs"))
     def needs(self, template: Template) -> SafeString | str:
         rows = [(_key(parameter), parameter.example or "–") for parameter in template.parameters()]
-        return definition_list(rows) if rows else _t("none")
+        return definition_list(rows) if rows else gettext("none")
 
 
 def health_words(health: AccountHealth) -> list[tuple[Text, object]]:
@@ -266,4 +270,4 @@ class ProviderEventAdmin(ReadOnlyAdmin):
         if event.receipt_id is None:
             return "–"
         url = reverse("admin:messaging_webhookreceipt_change", args=[event.receipt_id])
-        return link(url, _t("Receipt %(number)s") % {"number": event.receipt_id})
+        return link(url, gettext("Receipt %(number)s") % {"number": event.receipt_id})
