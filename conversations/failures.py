@@ -16,9 +16,9 @@ from contacts.models import Address, ConsentEvent, Contact
 from contacts.optout import optout_record
 from conversations.models import Message
 from conversations.services import contact_callbacks_stop
-from messaging.accounts import account_pause, template_stop
+from messaging.accounts import account_pause, template_stop, template_stop_status
 from messaging.events import AddressRef, ErrorClass, ProviderError
-from messaging.models import ChannelAccount, Template
+from messaging.models import ChannelAccount
 
 # The provider did not deliver marketing to this person now (WhatsApp 131049: wait 24 hours or more, with growing gaps).
 DEFER_FIRST = timedelta(hours=24)
@@ -115,7 +115,7 @@ def _stop_templates(account: ChannelAccount, failures: Sequence[Failure], now: d
             account_id=account.id,
             name=name,
             language=language,
-            status=Template.Status.PAUSED,
+            status=template_stop_status(error),
             reason=_reason(error),
             now=now,
         )

@@ -15,7 +15,7 @@ from messaging.adapters import management_adapter
 from messaging.adapters.base import AccountHealth, RemoteTemplate
 from messaging.credentials import credentials_read
 from messaging.errors import CredentialsUnreadableError, NotPausedError, ProviderRefusedError
-from messaging.events import AccountChanged, Event, Scope, TemplateChanged, UnknownEvent
+from messaging.events import AccountChanged, Event, ProviderError, Scope, TemplateChanged, UnknownEvent
 from messaging.models import ChannelAccount, ProviderEvent, Template, WebhookReceipt
 
 log = structlog.get_logger(__name__)
@@ -126,6 +126,7 @@ def template_stop(
 
     PAUSED ends as soon as the provider's list says APPROVED again; any other status stays until the template is
     edited at the provider or a person releases it (`template_release`), because its list will not show the trouble.
+    `template_stop_status` chooses by the provider's error.
     """
     template = _templates_of(account_id).select_for_update().filter(name=name, language=language).first()
     if template is None:
@@ -135,6 +136,11 @@ def template_stop(
     template.save(update_fields=["status", "status_reason", "stopped_at", "synced_at"])
     log.warning("template_stopped", template_id=template.pk, account_id=str(account_id), status=status)
     return template
+
+
+def template_stop_status(error: ProviderError) -> str:
+    """The status for `template_stop`: a pause that ends by itself, or a stop until somebody mends the template."""
+    return Template.Status.DISABLED if error.lasting else Template.Status.PAUSED
 
 
 @transaction.atomic

@@ -145,6 +145,7 @@ class ProviderError:
     retry_after: float | None = None  # seconds
     max_retries: int = 0
     trace_id: str = ""
+    lasting: bool = False  # a stop that waiting does not end: somebody must mend something first
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from messaging.accounts import template_stop_status
 from messaging.adapters.whatsapp.errors import RANGES, RULES, classify
 from messaging.events import ErrorClass as C
 from messaging.events import Scope
@@ -56,6 +57,12 @@ def test_what_is_retried_says_how_often_and_what_is_not_says_never():
         retried = rule.error_class in (C.RETRY, C.SLOW)
         assert (rule.max_retries > 0) == (retried or code == 131049), code
         assert not retried or rule.retry_after, code
+
+
+def test_a_wrong_mapping_does_not_heal_by_waiting_but_a_pause_does():
+    assert {code for code, rule in RULES.items() if rule.lasting} == {131063, 132000, 132007, 132016}
+    assert template_stop_status(classify({"code": 132000})) == "DISABLED"
+    assert template_stop_status(classify({"code": 132015})) == "PAUSED"
 
 
 def test_a_person_is_left_alone_for_a_day_even_if_a_header_says_less():

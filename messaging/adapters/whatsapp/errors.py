@@ -19,6 +19,7 @@ class Rule:
     """`retry_after` in seconds is the shortest sensible wait when the provider names none.
 
     `refusal`: even behind a 5xx the code proves that the message was not taken.
+    `lasting`: waiting does not end this stop, mending does.
     """
 
     error_class: ErrorClass
@@ -26,12 +27,14 @@ class Rule:
     max_retries: int = 0
     retry_after: float | None = None
     refusal: bool = False
+    lasting: bool = False
 
 
 _AUTH = Rule(ErrorClass.AUTH, Scope.ACCOUNT, refusal=True)
 _FIX = Rule(ErrorClass.FIX_MESSAGE)
 _ADDRESS = Rule(ErrorClass.ADDRESS, Scope.PAIR)
 _STOP_TEMPLATE = Rule(ErrorClass.STOP_TEMPLATE, Scope.TEMPLATE)
+_STOP_TEMPLATE_LASTING = Rule(ErrorClass.STOP_TEMPLATE, Scope.TEMPLATE, lasting=True)
 _STOP_NUMBER = Rule(ErrorClass.STOP_NUMBER, Scope.NUMBER, refusal=True)
 _STOP_ACCOUNT = Rule(ErrorClass.STOP_ACCOUNT, Scope.ACCOUNT, refusal=True)
 
@@ -71,12 +74,12 @@ RULES: dict[int, Rule] = {
     131042: _STOP_ACCOUNT,
     131064: _STOP_ACCOUNT,
     134011: _STOP_ACCOUNT,  # payment terms not accepted
-    131063: _STOP_TEMPLATE,  # marketing templates are closed on this endpoint
-    132000: _STOP_TEMPLATE,
+    131063: _STOP_TEMPLATE_LASTING,  # marketing templates are closed on this endpoint
+    132000: _STOP_TEMPLATE_LASTING,
     132001: _STOP_TEMPLATE,
-    132007: _STOP_TEMPLATE,
+    132007: _STOP_TEMPLATE_LASTING,
     132015: _STOP_TEMPLATE,
-    132016: _STOP_TEMPLATE,
+    132016: _STOP_TEMPLATE_LASTING,
     132068: _STOP_TEMPLATE,
     134102: _STOP_TEMPLATE,
     # transient; whether the message was taken cannot be told from a 5xx with one of these
@@ -156,6 +159,7 @@ def classify(
         retry_after=wait,
         max_retries=rule.max_retries,
         trace_id=str(error.get("fbtrace_id") or "")[:64],
+        lasting=rule.lasting,
     )
 
 
