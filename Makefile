@@ -22,10 +22,10 @@ $(STAMP): requirements.txt requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@
 
-demo: $(STAMP)
-	$(BIN)/python -m config.demo $(if $(ONCE),--once)
+demo: $(STAMP) messages
+	$(BIN)/python -m demo $(if $(ONCE),--once)
 
-serve: $(STAMP)
+serve: $(STAMP) messages
 	$(BIN)/python -m config.stack serve
 
 test: $(STAMP) messages

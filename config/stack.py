@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -117,6 +118,19 @@ def wait_until_ready(url: str, stack: Stack, *, seconds: float = 60) -> None:
             if time.monotonic() > deadline:
                 sys.exit(f"{url} did not get ready within {seconds:.0f} s; see {stack.logs}")
         time.sleep(0.1)
+
+
+def free_port(wanted: int) -> int:
+    """`wanted` when nobody listens there, else one that the kernel picks. Loopback only."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise RuntimeError("no free port on the loopback address")
 
 
 def local_secrets(data: Path) -> dict[str, str]:
