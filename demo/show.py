@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.utils import timezone
-from reports.funnel import FunnelCount, funnel
 from rich.table import Table
 
 from campaigns.models import Campaign
 from demo.shops import Shop
+from reports.funnel import FunnelCount, funnel
 
 MILESTONES = (
     "tracked_clicks", "conversations", "dropouts", "called_back", "reengaged", "conversions", "optouts",

@@ -111,7 +111,8 @@ def campaign_set_up(shop: Shop, account: ChannelAccount, company: Company, *, ru
         if kind == EntryPoint.Kind.AD:
             given["ad_id"] = f"1202{int(now.timestamp())}{account.sender_id[-1]}"
         entry_point_create(campaign_id=campaign.pk, actor=company.marketer, now=now, kind=kind, **given)
-    policy_save(campaign_id=campaign.pk, actor=company.marketer, now=now, steps=list(shop.steps), **shop.policy)  # type: ignore[arg-type]
+    steps: list[Any] = list(shop.steps)
+    policy_save(campaign_id=campaign.pk, actor=company.marketer, now=now, steps=steps, **shop.policy)
     campaign_submit(campaign_id=campaign.pk, actor=company.marketer, now=now)
     campaign_approve(campaign_id=campaign.pk, actor=company.approver, now=now)
     return campaign_start(campaign_id=campaign.pk, actor=company.approver, now=now)

@@ -29,7 +29,6 @@ class Story:
     shops: Sequence[tuple[Shop, Campaign]]
     api: JsonClient
     sandbox: JsonClient
-    agent_id: int
     purchases_seen: int = 0
     purchases: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)

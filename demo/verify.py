@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -185,15 +185,19 @@ def _inbound(
 
 
 def _sales(report: Report, purchases: Sequence[dict[str, Any]], run: str) -> None:
-    sold: Counter[str] = Counter()
-    for sale in purchases:
-        sold[sale["currency"]] += Decimal(sale["amount"])
-    counted: Counter[str] = Counter()
     conversions = list(Conversion.objects.filter(external_id__startswith=f"{run}-"))
-    for conversion in conversions:
-        counted[conversion.currency] += conversion.value or Decimal(0)
+    sold = _sums((sale["currency"], Decimal(sale["amount"])) for sale in purchases)
+    counted = _sums((conversion.currency, conversion.value or Decimal(0)) for conversion in conversions)
     totals = ", ".join(f"{amount:,.0f} {currency}" for currency, amount in sorted(counted.items()))
     report.expect(sold == counted and len(conversions) == len(purchases), "every sale counted once", totals)
+
+
+def _sums(amounts: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
+    """Money per currency; currencies are never added up."""
+    sums: dict[str, Decimal] = {}
+    for currency, amount in amounts:
+        sums[currency] = sums.get(currency, Decimal(0)) + amount
+    return sums
 
 
 def _life(
