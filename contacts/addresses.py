@@ -116,16 +116,20 @@ def _attach(contact: Contact, channel: str, portfolio_id: str, kind: str, value:
         contact=contact, channel=channel, scope=scope, kind=kind, value=value, first_seen_at=now, last_seen_at=now
     )
     older = Address.objects.filter(contact=contact, channel=channel, scope=scope, kind=kind, superseded_at=None)
-    older.exclude(pk=address.pk).update(superseded_at=now, superseded_by=address)
+    replaced = list(older.exclude(pk=address.pk))
+    Address.objects.filter(pk__in=[row.pk for row in replaced]).update(superseded_at=now, superseded_by=address)
     if kind == Kind.PHONE:
-        _place_learn(contact, value)
+        _place_learn(contact, value, [row.value for row in replaced])
     return address
 
 
-def _place_learn(contact: Contact, phone: str) -> None:
-    """A phone says more than a BSUID did; what a person or a file has set precisely stays."""
+def _place_learn(contact: Contact, phone: str, replaced: Sequence[str]) -> None:
+    """A phone says more than a BSUID did, and a new number more than the old; what a person or a file set stays."""
     facts = phone_facts(phone)
-    if facts.country and (not contact.country or (len(contact.time_zones) != 1 and len(facts.time_zones) > 0)):
+    place = (contact.country, contact.region, tuple(contact.time_zones))
+    guessed = any(place == place_guess([(Kind.PHONE, old)]) for old in replaced)
+    vague = not contact.country or len(contact.time_zones) != 1
+    if facts.country and (guessed or vague):
         contact.country, contact.region, contact.time_zones = facts.country, facts.region, list(facts.time_zones)
         contact.save(update_fields=["country", "region", "time_zones", "updated_at"])
 

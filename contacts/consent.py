@@ -7,7 +7,10 @@ from uuid import UUID
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Case, IntegerField, Value, When
+from django.db.models.functions import Least
+from django.utils.translation import gettext as _
 
+from contacts.errors import AlreadyRecordedError
 from contacts.models import ConsentEvent, Contact, consent_key
 
 
@@ -36,7 +39,9 @@ def consent_record(
     """Add one line to the ledger, once per `dedupe_key`, and derive the current state from all of it.
 
     The state follows the events' own times, not their arrival: a withdrawal that reaches us late does not undo a
-    newer grant, nor the other way round; at the very same time the withdrawal wins.
+    newer grant, nor the other way round; at the very same time the withdrawal wins. A time in the future counts from
+    when we heard of it, so that a wrong clock cannot outrank a later withdrawal. Raises AlreadyRecordedError when the
+    key was used for another person or statement: an opt-out must not get lost in somebody else's line.
     """
     contact = contact_lock(contact_id)
     event = ConsentEvent(
@@ -56,7 +61,10 @@ def consent_record(
     )
     ConsentEvent.objects.bulk_create([event], ignore_conflicts=True)
     state_derive(contact, channel, purpose)
-    return ConsentEvent.objects.get(dedupe_key=dedupe_key)
+    stored = ConsentEvent.objects.get(dedupe_key=dedupe_key)
+    if (stored.contact_id, stored.channel, stored.purpose, stored.action) != (contact_id, channel, purpose, action):
+        raise AlreadyRecordedError(_("This key was used for another consent event."), field="dedupe_key")
+    return stored
 
 
 def state_derive(contact: Contact, channel: str, purpose: str) -> None:
@@ -69,7 +77,7 @@ def state_derive(contact: Contact, channel: str, purpose: str) -> None:
     )
     latest = (
         ConsentEvent.objects.filter(contact=contact, channel=channel, purpose=purpose)
-        .order_by("-occurred_at", rank.desc())
+        .order_by(Least("occurred_at", "recorded_at").desc(), rank.desc())
         .values_list("action", flat=True)
         .first()
     )

@@ -1,6 +1,6 @@
 """What this room refuses, in plain words."""
 
-from access.errors import DomainError
+from access.errors import ConflictError, DomainError
 
 
 class InvalidPhoneError(DomainError):
@@ -19,3 +19,9 @@ class NoAddressError(DomainError):
     """The person has no current address."""
 
     code = "no_address"
+
+
+class AlreadyRecordedError(ConflictError):
+    """The same key was used before, for something else."""
+
+    code = "already_recorded"

@@ -8,6 +8,7 @@ import structlog
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Greatest
 from django.utils.translation import gettext as _
 
 from contacts.consent import consent_record, contact_lock
@@ -18,6 +19,7 @@ log = structlog.get_logger(__name__)
 Verdict = OptOutReview.Verdict
 
 
+@transaction.atomic
 def optout_record(
     *,
     contact_id: UUID,
@@ -29,8 +31,12 @@ def optout_record(
     evidence: dict[str, Any] | None = None,
     actor: User | None = None,
 ) -> ConsentEvent:
-    """The person wants no more marketing on this channel."""
-    return consent_record(
+    """The person wants no more marketing on this channel.
+
+    What they wrote before and nobody has read yet is thereby answered: those reviews close as opt-outs, so that the
+    confirmation does not wait for them.
+    """
+    event = consent_record(
         contact_id=contact_id,
         channel=channel,
         purpose=Purpose.MARKETING,
@@ -42,6 +48,13 @@ def optout_record(
         evidence=evidence,
         actor=actor,
     )
+    waiting = OptOutReview.objects.filter(
+        contact_id=contact_id, channel=channel, verdict=Verdict.OPEN, raised_at__lte=occurred_at
+    )
+    closed = waiting.update(verdict=Verdict.OPT_OUT, decided_at=occurred_at, decided_by=actor)
+    if closed:
+        Contact.objects.filter(pk=contact_id).update(reviews_open=Greatest(F("reviews_open") - closed, 0))
+    return event
 
 
 def optin_record(

@@ -64,11 +64,17 @@ def phone_facts(e164: str) -> PhoneFacts:
         number = phonenumbers.parse(e164)
     except phonenumbers.NumberParseException:
         return PhoneFacts("", "", ())
-    country = phonenumbers.region_code_for_number(number) or ""
-    if len(country) != 2 or not country.isalpha():
+    # A range the library does not know yet still has a country code, and with it the country's rules.
+    country = phonenumbers.region_code_for_number(number) or phonenumbers.region_code_for_country_code(
+        number.country_code or 0
+    )
+    if country == phonenumbers.UNKNOWN_REGION or len(country) != 2 or not country.isalpha():
         country = ""  # "001": satellite and other numbers of no country
     zones = tuple(zone for zone in timezone.time_zones_for_number(number) if zone != UNKNOWN_ZONE)
-    return PhoneFacts(country, _state(number) if country == "US" else "", zones or country_time_zones(country))
+    if national := country_time_zones(country):
+        # Toll-free and mobile numbers name every zone of the calling code, other countries' included.
+        zones = tuple(zone for zone in zones if zone in national) or national
+    return PhoneFacts(country, _state(number) if country == "US" else "", zones)
 
 
 def _state(number: phonenumbers.PhoneNumber) -> str:

@@ -89,7 +89,7 @@ def _optouts(period: Period) -> QuerySet[Any]:
     return rows
 
 
-def spend_rows(period: Period) -> QuerySet[AdSpend]:
+def spend_rows(period: Period) -> QuerySet[Any]:
     """Reported days whose beginning, in the campaign's own zone, lies in the period."""
     begins = Func(
         F("entry_point__campaign__time_zone"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contacts.words import classify
+from contacts.words import HELP, POLITE, START, STOP, YES, classify, fold, normalise
 
 STOPS = [
     "STOP", "stop", " Stop. ", "STOP!!! 🙏", "🛑stop🛑", "stop please", "please stop", "Unsubscribe", "OPT-OUT",
@@ -58,3 +58,65 @@ def test_case_punctuation_and_emoji_never_hide_a_stop_word(word, around, upper):
 def test_any_text_at_all_gets_a_verdict(text):
     assert classify(text).kind in {"stop", "start", "help", "review", "none"}
     assert classify(text, answering_optin_prompt=True).kind in {"stop", "start", "help", "review", "none"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "STOP STOP stop", "stop unsubscribe", "ＳＴＯＰ", "𝐒𝐓𝐎𝐏", "st\u00adop", "huy giup minh nhe", "xin hủy ạ",
+        "DK DNC", "dừng lại", "dung nhan tin nua", "arrête s'il te plaît", "ok stop", "Stop, thank you!",
+    ],
+)  # fmt: skip
+def test_a_stop_stays_a_stop_however_it_is_dressed(text):
+    assert classify(text).kind == "stop"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "don't stop", "stop start", "leave me alone", "Anh Huy ơi", "dung gui nua", "DNC", "no quiero más mensajes",
+        "não quero receber", "STOP sending me things I never asked for",
+    ],
+)  # fmt: skip
+def test_unwillingness_in_other_words_is_read_by_a_person(text):
+    assert classify(text).kind == "review"
+
+
+@pytest.mark.parametrize("text", ["start please", "alta por favor", "yes please", "quít", "the weekend", "tôi tên Lan"])
+def test_nothing_but_the_bare_word_opts_in_and_a_lookalike_does_nothing(text):
+    assert classify(text, answering_optin_prompt=False).kind == "none"
+
+
+@given(st.text(), st.booleans())
+def test_only_a_listed_word_opts_anybody_in(text, prompted):
+    verdict = classify(text, answering_optin_prompt=prompted)
+    if verdict.kind == "start":
+        listed = [word for words in [*START.values(), *(YES.values() if prompted else [])] for word in words]
+        assert fold(normalise(text)) in {fold(word) for word in listed}
+
+
+WORDS = [word for words in STOP.values() for word in words]
+INNOCENT = st.sampled_from(["ring", "nhẫn", "vàng", "mañana", "tomorrow", "9999", "prix"])
+
+
+@given(st.sampled_from(WORDS), st.lists(INNOCENT, min_size=1, max_size=3), st.lists(INNOCENT, max_size=3))
+def test_a_stop_word_inside_a_longer_text_is_never_missed_and_never_acts(word, before, after):
+    assert classify(" ".join([*before, word, *after])).kind == "review"
+
+
+@given(st.sampled_from(WORDS), st.sampled_from(sorted(POLITE - {"anh", "chị", "chi", "em", "ơi", "oi"})))
+def test_politeness_never_turns_a_stop_into_something_else(word, polite):
+    assert classify(f"{word} {polite}").kind == "stop"
+    assert classify(f"{polite} {word}").kind == "stop"
+
+
+@given(st.text())
+def test_normalising_twice_changes_nothing(text):
+    assert normalise(normalise(text)) == normalise(text)
+
+
+def test_no_word_means_two_things():
+    starts = {word for words in [*START.values(), *YES.values()] for word in words}
+    helps = {word for words in HELP.values() for word in words}
+    assert not {*WORDS} & starts
+    assert not {*WORDS} & helps
