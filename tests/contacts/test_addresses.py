@@ -5,6 +5,10 @@ from threading import Barrier, Thread
 
 import pytest
 from django.db import connection
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
 
 from contacts.addresses import address_for_sending, addresses_change, contact_find, contact_identify
 from contacts.models import Address, AddressConflict, Contact
@@ -101,3 +105,68 @@ def test_two_workers_who_meet_a_new_person_at_once_make_one_contact():
             thread.join()
         assert len(found) == 4
         assert len(set(found)) == 1
+
+
+def change(old, new, now=NOW):
+    return addresses_change(channel="whatsapp", portfolio_id=PORTFOLIO, old=old, new=new, now=now)
+
+
+@pytest.mark.django_db
+def test_a_changed_number_takes_the_person_to_its_country_and_state():
+    person = identify(("phone", "+84905550101"), ("bsuid", "VN.1"))
+    change([("phone", "+84905550101")], [("phone", "+12145550123"), ("bsuid", "US.2")], now=NOW + timedelta(days=1))
+    person.refresh_from_db()
+    assert (person.country, person.region, person.time_zones) == ("US", "TX", ["America/Chicago"])
+    assert identify(("bsuid", "US.2")) == person
+    assert contact_find(channel="whatsapp", portfolio_id=PORTFOLIO, addresses=[("bsuid", "VN.1")]) is None
+
+
+@pytest.mark.django_db
+def test_a_place_somebody_entered_by_hand_survives_a_new_number():
+    person = identify(("phone", "+84905550101"))
+    Contact.objects.filter(pk=person.pk).update(country="FR", time_zones=["Europe/Paris"])
+    change([("phone", "+84905550101")], [("phone", "+12145550123")])
+    person.refresh_from_db()
+    assert (person.country, person.time_zones) == ("FR", ["Europe/Paris"])
+
+
+@pytest.mark.django_db
+def test_a_new_number_that_is_somebody_elses_is_not_taken_from_them():
+    moving, other = identify(("phone", "+84905550101")), identify(("phone", "+84905550102"))
+    change([("phone", "+84905550101")], [("phone", "+84905550102")])
+    assert identify(("phone", "+84905550102")) == other
+    assert address_for_sending([moving.pk], "whatsapp", PORTFOLIO) == {}
+    assert AddressConflict.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_change_of_somebody_we_never_met_makes_nobody():
+    assert change([("bsuid", "VN.9")], [("bsuid", "VN.10")]) is None
+    assert not Contact.objects.exists()
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["", "+84905550101", "+84905550102"]), st.sampled_from(["", "VN.1", "VN.2"]), st.booleans()
+    ).filter(lambda step: step[0] or step[1]),
+    max_size=8,
+)
+
+
+class TestAnyHistory(TestCase):
+    @given(STEPS)
+    @hypothesis_settings(max_examples=40)
+    def test_every_payload_finds_who_it_named_before_and_no_address_has_two_owners(self, steps):
+        for number, (phone, bsuid, fresh) in enumerate(steps):
+            now = NOW + timedelta(hours=number)
+            pairs = [pair for pair in (("phone", phone), ("bsuid", bsuid)) if pair[1]]
+            before = contact_find(channel="whatsapp", portfolio_id=PORTFOLIO, addresses=pairs)
+            contacts = Contact.objects.count()
+            person = identify(*(reversed(pairs) if fresh else pairs), now=now)
+            assert before is None or person == before
+            assert Contact.objects.count() == contacts + (before is None)
+            assert identify(*pairs, now=now) == person
+            if phone:
+                assert identify(("phone", phone), now=now) == person
+        current = Address.objects.filter(superseded_at=None)
+        assert current.values("kind", "value").distinct().count() == current.count()

@@ -5,9 +5,14 @@ from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, transaction
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
 
 from contacts.consent import consent_record, consent_state
-from contacts.errors import ReviewDecidedError
+from contacts.errors import AlreadyRecordedError, ReviewDecidedError
 from contacts.models import ConsentEvent, Contact, OptOutReview, Suppression
 from contacts.optout import confirmation_text, optout_record, review_decide, review_raise
 from contacts.suppression import suppressed_contact_ids, suppression_add, suppression_lift
@@ -115,3 +120,85 @@ def test_an_opt_out_by_keyword_withdraws_marketing_only():
     contact.refresh_from_db()
     assert contact.consent_withdrawn == ["whatsapp:marketing"]
     assert contact.consent_granted == ["whatsapp:service"]
+
+
+def test_a_grant_dated_in_the_future_does_not_outrank_a_later_withdrawal():
+    contact = ContactBuilder(consent_granted=[])
+    record(contact, "granted", timezone.now() + timedelta(days=365), "grant")
+    assert state(contact) == "granted"
+    record(contact, "withdrawn", timezone.now(), "stop")
+    assert state(contact) == "withdrawn"
+
+
+def test_a_key_used_for_somebody_else_is_refused_and_no_opt_out_is_lost_in_it():
+    first, second = ContactBuilder(), ContactBuilder()
+    record(first, "withdrawn", NOW, "same")
+    with pytest.raises(AlreadyRecordedError):
+        record(second, "withdrawn", NOW, "same")
+    with pytest.raises(AlreadyRecordedError):
+        record(first, "granted", NOW, "same")
+    assert (state(first), state(second)) == ("withdrawn", "granted")
+
+
+def test_forgetting_a_user_keeps_what_they_recorded(django_user_model):
+    clerk = django_user_model.objects.create_user("clerk")
+    contact = ContactBuilder()
+    event = consent_record(
+        contact_id=contact.pk,
+        channel="whatsapp",
+        purpose="marketing",
+        action="withdrawn",
+        source="admin",
+        occurred_at=NOW,
+        dedupe_key="by clerk",
+        actor=clerk,
+    )
+    clerk.delete()
+    event.refresh_from_db()
+    assert (event.actor, event.action) == (None, "withdrawn")
+
+
+def test_a_plain_stop_answers_what_was_waiting_for_review():
+    contact = ContactBuilder()
+    review = review_raise(
+        contact_id=contact.pk, channel="whatsapp", text="please don't", matched="x", message_key="m1", now=NOW
+    )
+    later = review_raise(
+        contact_id=contact.pk,
+        channel="whatsapp",
+        text="cancel?",
+        matched="x",
+        message_key="m2",
+        now=NOW + timedelta(hours=2),
+    )
+    optout_record(
+        contact_id=contact.pk,
+        channel="whatsapp",
+        source="keyword",
+        occurred_at=NOW + timedelta(hours=1),
+        dedupe_key="m3",
+    )
+    review.refresh_from_db()
+    later.refresh_from_db()
+    contact.refresh_from_db()
+    assert (review.verdict, later.verdict, contact.reviews_open) == ("opt_out", "", 1)
+
+
+LINES = st.lists(
+    st.tuples(st.sampled_from(["granted", "withdrawn", "expired"]), st.integers(0, 4)), min_size=1, max_size=6
+)
+
+
+class TestLedger(TestCase):
+    @given(LINES, st.randoms(use_true_random=False))
+    @hypothesis_settings(max_examples=25)
+    def test_the_state_does_not_depend_on_the_order_of_arrival(self, lines, random):
+        contact = ContactBuilder(consent_granted=[])
+        arrivals = list(enumerate(lines))
+        random.shuffle(arrivals)
+        for index, (action, hour) in arrivals:
+            record(contact, action, NOW - timedelta(days=30) + timedelta(hours=hour), f"{contact.pk}:{index}")
+        newest = max(hour for _action, hour in lines)
+        said = {action for action, hour in lines if hour == newest}
+        expected = "withdrawn" if "withdrawn" in said else "" if "expired" in said else "granted"
+        assert state(contact) == expected
