@@ -26,7 +26,7 @@ from rest_framework.viewsets import GenericViewSet
 from access.idempotency import Answer, fingerprint, idempotency_begin, idempotency_release, idempotency_store
 from access.models import ApiKey
 from access.permissions import may_see_personal_data
-from access.problems import PayloadTooLarge
+from access.problems import IdempotencyConflict, PayloadTooLarge
 
 
 class ApiRouter(SimpleRouter):
@@ -67,29 +67,31 @@ class ApiView(GenericViewSet[Any]):
         if key is None:
             with whole:
                 return handler(request, *args, **kwargs)
-        record_id, answer = idempotency_begin(
+        claim = idempotency_begin(
             api_key=self.api_key,
             key=key,
             print_=fingerprint(method="POST", path=request.get_full_path(), body=request._request.body),
             now=self.now,
         )
-        if answer is not None:
+        if isinstance(claim, Answer):
             return HttpResponse(
-                answer.body,
-                status=answer.status_code,
-                content_type=answer.content_type,
+                claim.body,
+                status=claim.status_code,
+                content_type=claim.content_type,
                 headers={"Idempotent-Replayed": "true"},
             )
         try:
             with whole:
                 response = handler(request, *args, **kwargs)
-                idempotency_store(record_id=record_id, answer=self._answer(response))
+                idempotency_store(claim=claim, answer=self._answer(response))
+        except IdempotencyConflict:
+            raise
         except Exception as error:  # noqa: BLE001 - handle_exception is DRF's own place for every error
             response = self.handle_exception(error)
             if response.status_code >= 500:
-                idempotency_release(record_id=record_id)
+                idempotency_release(claim=claim)
             else:
-                idempotency_store(record_id=record_id, answer=self._answer(response))
+                idempotency_store(claim=claim, answer=self._answer(response))
         return response
 
     def _answer(self, response: Response) -> Answer:

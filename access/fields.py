@@ -1,8 +1,10 @@
 """Serializer fields that several rooms use."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -27,6 +29,23 @@ class Seconds(serializers.IntegerField):
 
     def to_representation(self, value: Any) -> int:
         return int(value.total_seconds())
+
+
+class FreeJson(serializers.DictField):
+    """An object of the caller's own making, as far as PostgreSQL can keep it."""
+
+    def run_child_validation(self, data: Any) -> dict[str, Any]:
+        found: dict[str, Any] = super().run_child_validation(data)
+        try:
+            text = json.dumps(found, ensure_ascii=False)
+            text.encode()
+        except RecursionError:
+            raise serializers.ValidationError(_("This is nested too deeply.")) from None
+        except UnicodeEncodeError:
+            raise serializers.ValidationError(_("Half a surrogate pair is not a character.")) from None
+        if "\\u0000" in text:
+            raise serializers.ValidationError(_("Null characters are not allowed."))
+        return found
 
 
 class _Masked(serializers.CharField):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from access.errors import DomainError
@@ -17,7 +18,7 @@ from access.models import ApiKey, IdempotencyRecord
 from access.problems import IdempotencyConflict, IdempotencyMismatch
 
 KEPT = timedelta(hours=24)
-LEASE = timedelta(seconds=60)  # no request works longer: the web server ends it before
+LEASE = timedelta(seconds=60)  # far longer than a request works; one that takes longer is undone (see Claim)
 KEY_LIMIT = 255
 
 
@@ -30,13 +31,21 @@ class Answer:
     content_type: str
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to do the work of one key. It is lost when another request took the record over meanwhile."""
+
+    record_id: int
+    started_at: datetime
+
+
 def fingerprint(*, method: str, path: str, body: bytes) -> str:
     """What makes two requests the same one; `path` includes the query string."""
     return hashlib.sha256(b"\n".join([method.encode(), path.encode(), body])).hexdigest()
 
 
-def idempotency_begin(*, api_key: ApiKey, key: str, print_: str, now: datetime) -> tuple[int, Answer | None]:
-    """Claim the key for this request: (record id, None) to go on, or (record id, the stored answer).
+def idempotency_begin(*, api_key: ApiKey, key: str, print_: str, now: datetime) -> Claim | Answer:
+    """Claim the key for this request, or hear what the first one was told.
 
     Raises IdempotencyConflict while a twin works, IdempotencyMismatch when the key belongs to another request.
     """
@@ -49,10 +58,10 @@ def idempotency_begin(*, api_key: ApiKey, key: str, print_: str, now: datetime) 
             )
     except IntegrityError:
         return _again(api_key, key, print_, now)
-    return record.pk, None
+    return Claim(record.pk, now)
 
 
-def _again(api_key: ApiKey, key: str, print_: str, now: datetime) -> tuple[int, Answer | None]:
+def _again(api_key: ApiKey, key: str, print_: str, now: datetime) -> Claim | Answer:
     records = IdempotencyRecord.objects.filter(api_key=api_key, key=key)
     # One that has outlived its day, or whose request died, is taken over; only one of two can.
     taken = (
@@ -63,22 +72,29 @@ def _again(api_key: ApiKey, key: str, print_: str, now: datetime) -> tuple[int, 
     if record is None or (not taken and record.fingerprint == print_ and record.status_code is None):
         raise IdempotencyConflict(_("A request with this Idempotency-Key is being worked on. Try again in a moment."))
     if taken:
-        return record.pk, None
+        return Claim(record.pk, now)
     if record.fingerprint != print_:
         raise IdempotencyMismatch(_("This Idempotency-Key was used for another request."))
-    return record.pk, Answer(record.status_code or 200, bytes(record.body or b""), record.content_type)
+    return Answer(record.status_code or 200, bytes(record.body or b""), record.content_type)
 
 
-def idempotency_store(*, record_id: int, answer: Answer) -> None:
-    """Keep what is being answered; call it inside the transaction that does the work."""
-    IdempotencyRecord.objects.filter(pk=record_id).update(
-        status_code=answer.status_code, body=answer.body, content_type=answer.content_type
-    )
+def idempotency_store(*, claim: Claim, answer: Answer) -> None:
+    """Keep what is being answered; call it inside the transaction that does the work.
+
+    Raises IdempotencyConflict, which undoes the work, when the claim was lost: the work went on beyond its lease.
+    """
+    stored = _claimed(claim).update(status_code=answer.status_code, body=answer.body, content_type=answer.content_type)
+    if not stored:
+        raise IdempotencyConflict(_("This took too long, and another request took over. Try again in a moment."))
 
 
-def idempotency_release(*, record_id: int) -> None:
+def idempotency_release(*, claim: Claim) -> None:
     """The work failed on our side and was undone: the same key may try again."""
-    IdempotencyRecord.objects.filter(pk=record_id, status_code=None).delete()
+    _claimed(claim).delete()
+
+
+def _claimed(claim: Claim) -> QuerySet[IdempotencyRecord]:
+    return IdempotencyRecord.objects.filter(pk=claim.record_id, started_at=claim.started_at, status_code=None)
 
 
 def idempotency_clean(*, now: datetime) -> int:

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from access.api import ApiView
-from access.fields import MaskedAddress, MaskedName, PersonalJson
+from access.fields import FreeJson, MaskedAddress, MaskedName, PersonalJson
 from contacts.addresses import contact_find, contact_identify
 from contacts.consent import consent_record
 from contacts.lookup import contacts_by_address, contacts_by_attribute
@@ -71,7 +71,7 @@ class ProfileSerializer(serializers.Serializer[Any]):
     country = serializers.CharField(max_length=2, required=False, allow_blank=True, help_text="ISO 3166-1 code.")
     region = serializers.CharField(max_length=10, required=False, allow_blank=True, help_text="State, e.g. TX.")
     time_zones = serializers.ListField(child=serializers.CharField(max_length=64), required=False, max_length=20)
-    attributes = serializers.DictField(required=False, help_text="Merged with what is there; null removes one.")
+    attributes = FreeJson(required=False, help_text="Merged with what is there; null removes one.")
 
 
 class IdentifySerializer(ProfileSerializer):
@@ -125,8 +125,10 @@ class ConsentRecordSerializer(serializers.Serializer[Any]):
     wording = serializers.CharField(required=False, default="", max_length=4000, help_text="The exact words.")
     wording_language = serializers.CharField(required=False, default="", max_length=35)
     wording_version = serializers.CharField(required=False, default="", max_length=40)
-    disclosed_per_week = serializers.IntegerField(required=False, allow_null=True, default=None, min_value=1)
-    evidence = serializers.DictField(required=False, default=dict, help_text="e.g. form, address, IP time stamp.")
+    disclosed_per_week = serializers.IntegerField(
+        required=False, allow_null=True, default=None, min_value=1, max_value=1000
+    )
+    evidence = FreeJson(required=False, default=dict, help_text="e.g. form, address, IP time stamp.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["action"] == ConsentEvent.Action.GRANTED and not attrs["wording"]:

@@ -35,7 +35,7 @@ class PeriodSerializer(serializers.Serializer[Any]):
 
 class FunnelCountSerializer(serializers.Serializer[FunnelCount]):
     key = serializers.CharField(help_text="Stable; with a reason, kind or currency after a colon.")
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # DRF takes declared fields off the class
     definition = serializers.CharField(help_text="What the number counts.")
     unit = serializers.ChoiceField(choices=["count", "share", "money"])
     count = serializers.SerializerMethodField(help_text="Set for unit count.")

@@ -95,6 +95,23 @@ def test_a_request_that_died_holds_its_key_only_for_the_lease(db, api):
     assert Campaign.objects.count() == 1
 
 
+def test_work_that_went_on_beyond_its_lease_is_undone_when_another_took_over(db, api, monkeypatch):
+    from campaigns import services
+
+    create = services.campaign_create
+
+    def taken_over_meanwhile(**kwargs):
+        campaign = create(**kwargs)
+        IdempotencyRecord.objects.update(started_at=now() + LEASE)
+        return campaign
+
+    given = body()
+    with monkeypatch.context() as slow:
+        slow.setattr("campaigns.services.campaign_create", taken_over_meanwhile)
+        assert api.post(CAMPAIGNS, given, HTTP_IDEMPOTENCY_KEY="a").status_code == 409
+    assert Campaign.objects.count() == 0
+
+
 def test_after_24_hours_a_key_is_forgotten(db, api):
     given = body()
     api.post(CAMPAIGNS, given, HTTP_IDEMPOTENCY_KEY="a")

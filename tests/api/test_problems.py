@@ -103,3 +103,37 @@ def test_html_is_never_answered_to_a_browser_without_a_key(db):
     answer = APIClient().get("/api/v1/campaigns", HTTP_ACCEPT="text/html")
     assert answer.status_code == 401
     assert answer["Content-Type"] == PROBLEM
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "contacts", '{"phone": "+84901234567", "attributes": {"a": "\\u0000"}}'),
+        ("POST", "contacts", '{"phone": "+84901234567", "attributes": {"a\\u0000": 1}}'),
+        ("POST", "contacts", '{"phone": "+84901234567", "name": "\\u0000"}'),
+        ("POST", "contacts", "[" * 100_000),
+        ("POST", "contacts", '{"phone": "+84901234567", "attributes": ' + '{"a":' * 3000 + "1" + "}" * 3001),
+        ("POST", "contacts", '{"phone": {"a": 1}, "attributes": [], "time_zones": "x"}'),
+        ("POST", "contacts", "null"),
+        ("POST", "conversions", '{"external_id": "o", "kind": "k", "phone": "+84901234567", "value": 1e999}'),
+        (
+            "POST",
+            "conversions",
+            '{"external_id": "o", "kind": "k", "contact": "x", "value": "1e30", "currency": "VND"}',
+        ),
+        ("POST", "suppressions", '{"value": "\\ud800", "reason": "x"}'),
+        ("POST", "suppressions", '{"kind": "bsuid", "value": "\\ud800", "reason": "x"}'),
+        ("GET", "campaigns?cursor=cD1hYmM%3D", ""),
+        ("GET", "templates?cursor=cD1hYmM%3D", ""),
+        ("GET", "campaigns?name=%00", ""),
+        ("GET", "contacts?attribute=a%00:b", ""),
+        ("GET", "contacts?phone=%FF", ""),
+        ("GET", "messages?conversation=x", ""),
+        ("GET", "templates/99999999999999999999999", ""),
+        ("GET", "reports/funnel?since=0001-01-01T00:00:00%2B14:00", ""),
+    ],
+)
+def test_nonsense_is_never_our_fault(db, api, method, path, body):
+    answer = api.generic(method, f"/api/v1/{path}", body.encode(), content_type="application/json")
+    assert 400 <= answer.status_code < 500, answer.content
+    assert answer["Content-Type"] == PROBLEM
