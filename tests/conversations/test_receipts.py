@@ -6,7 +6,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from contacts.models import Contact
+from contacts.models import ConsentEvent, Contact
 from conversations.errors import ReceiptUnknownError
 from conversations.models import Conversation, Message
 from conversations.receipts import receipt_replay, receipts_process
@@ -134,3 +134,29 @@ def test_two_first_messages_of_one_new_person_at_once_are_one_person_and_one_con
     assert not WebhookReceipt.objects.exclude(state="processed").exists()
     assert (Contact.objects.count(), Conversation.objects.count(), Message.objects.count()) == (5, 5, 10)
     assert set(Conversation.objects.values_list("turn", flat=True)) == {2}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_dies_in_the_middle_of_a_receipt_loses_and_doubles_nothing(account):
+    items = [wa.text(f"message {number}", phone=f"8490700{number:04d}") for number in range(9)] + [wa.text("STOP")]
+    store(account, wa.messages(account, *items))
+    with connection.cursor() as cursor:  # the fifth message takes the whole database session with it
+        cursor.execute(
+            "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "IF NEW.text = 'message 4' THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; "
+            "RETURN NEW; END $$"
+        )
+        cursor.execute("CREATE TRIGGER die BEFORE INSERT ON conversations_message FOR EACH ROW EXECUTE FUNCTION die()")
+    try:
+        assert receipts_process(now=NOW) == 0
+        assert not Message.objects.exists()
+        assert WebhookReceipt.objects.get().state == "pending"
+        assert Contact.objects.get().consent_withdrawn == ["whatsapp:marketing"]  # the opt-out was committed first
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TRIGGER die ON conversations_message")
+            cursor.execute("DROP FUNCTION die()")
+    assert receipts_process(now=NOW) == 1
+    assert Message.objects.filter(direction="in").count() == 10
+    assert Message.objects.filter(origin="optout_confirmation").count() == 1
+    assert ConsentEvent.objects.count() == 1

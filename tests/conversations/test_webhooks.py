@@ -194,3 +194,8 @@ def test_a_second_app_that_vouches_for_the_same_bytes_adds_its_account(live_serv
     receipts_process(now=NOW)
     assert Message.objects.get().account == partner
     assert WebhookReceipt.objects.count() == 1
+
+
+def test_an_account_whose_secrets_cannot_be_read_does_not_close_the_door_for_others(live_server, account):
+    AccountBuilder(credentials_encrypted="encrypted with a key that was lost")
+    assert wa.post(live_server, wa.messages(account, wa.text("hi"))) == 200
