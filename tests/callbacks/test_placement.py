@@ -105,6 +105,21 @@ def test_a_wait_that_outlasts_its_sense_is_named_as_the_reason():
     assert refused.reason == Reason.QUIET_HOURS
 
 
+def test_what_ends_at_no_known_time_is_waited_for_and_refuses_nothing():
+    paused = Wait(until=at(10, 2), reason=Reason.ACCOUNT_PAUSED, rule="account", rule_version="1")
+    found = place(
+        ideal_at=at(12),
+        now=at(10),
+        latest_at=at(12, day=3),
+        window_ends_at=at(9, day=1),
+        margin=MARGIN,
+        has_free=True,
+        has_template=True,
+        decide_at=lambda _moment: paused,
+    )
+    assert found == paused
+
+
 minutes = st.integers(-2 * 24 * 60, 4 * 24 * 60).map(lambda value: DAY + timedelta(minutes=value))
 hours = st.integers(0, 23)
 

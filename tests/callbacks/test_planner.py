@@ -11,10 +11,11 @@ from callbacks.planner import callbacks_cancel_stopped, callbacks_plan, dropouts
 from campaigns.models import Campaign
 from campaigns.services import campaign_pause
 from contacts.models import Contact
+from conversations.apply import event_apply
 from conversations.models import Conversation, DropOut, Message
-from conversations.services import callbacks_stop
 from delivery.models import ComplianceRule
-from messaging.models import ChannelAccount
+from messaging.events import AddressRef, InboundMessage, Person
+from messaging.models import ChannelAccount, WebhookReceipt
 from tests.builders.contacts import NOW
 from tests.builders.messaging import TemplateBuilder
 from tests.callbacks.conftest import later, policy_of, silent
@@ -32,11 +33,17 @@ def planned():
 
 
 def reply(conversation, at):
-    """What the inbound path does with a message (conversations.apply), in short."""
-    callbacks_stop(conversation_ids=[conversation.pk], ended_by="reply", reason="replied_since", at=at, now=at)
-    Conversation.objects.filter(pk=conversation.pk).update(
-        turn=conversation.turn + 1, last_inbound_at=at, service_window_ends_at=at + timedelta(hours=24)
+    """The person writes; the inbound path does with it what it does."""
+    phone = conversation.contact.addresses.get().value
+    person = Person((AddressRef("phone", phone),))
+    event = InboundMessage(
+        conversation.account.sender_id, at, f"in:{at}", {}, person, f"wamid.{at}", "text", text="Còn hàng không?"
     )
+    receipt = WebhookReceipt.objects.create(
+        channel="whatsapp", digest=at.isoformat().encode(), body=b"{}", verified_account_ids=[], received_at=at
+    )
+    with transaction.atomic():
+        event_apply(event=event, account=conversation.account, receipt=receipt, now=at)
 
 
 def sent(message, at):
@@ -108,6 +115,7 @@ def test_a_campaign_that_may_not_send_plans_nothing(conversation, change):
 
 def test_a_reply_between_plan_and_send_cancels_and_a_new_silence_starts_anew(conversation):
     sweep()
+    planned().update(status="claimed")  # a worker is about to send it
     reply(conversation, later(hours=1))
     assert (planned().get().status, planned().get().reason) == ("cancelled", "replied_since")
 
