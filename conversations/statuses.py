@@ -228,6 +228,7 @@ UPDATE conversations_message m SET
     failed_at = CASE WHEN best.rank <= best.old_rank THEN m.failed_at
                      WHEN best.status = 'failed' THEN best.failed_at END,
     reason = CASE WHEN best.rank <= best.old_rank THEN m.reason
+                  WHEN best.status = 'failed' AND best.error ->> 'error_class' = 'suppress' THEN 'opted_out'
                   WHEN best.status = 'failed' THEN left(coalesce(best.error ->> 'error_class', 'failed'), 40)
                   ELSE '' END,
     error_code = CASE WHEN best.rank <= best.old_rank THEN m.error_code

@@ -145,6 +145,8 @@ def test_the_price_is_kept(account, message):
 def test_a_person_who_stopped_marketing_at_the_provider_is_opted_out_here(account, message):
     planned = OutboundBuilder(conversation=message.conversation)
     receive(account, wa.failure("wamid.OUT1", 131050))
+    message.refresh_from_db()
+    assert (message.status, message.reason) == ("failed", "opted_out")
     message.contact.refresh_from_db()
     assert message.contact.consent_withdrawn == ["whatsapp:marketing"]
     assert ConsentEvent.objects.get().source == "provider_error"
