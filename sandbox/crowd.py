@@ -59,8 +59,8 @@ class Crowd:
 
     @property
     def busy(self) -> int:
-        """People who are just about to do something."""
-        return len(self._tasks)
+        """What is just about to happen: deeds of people, and messages on their way to them."""
+        return len(self._tasks) + self.world.timers.waiting
 
     async def _pause(self, persona: Persona, shortest: float, longest: float) -> None:
         await asyncio.sleep(persona.rng.uniform(shortest, longest) / self.speed)

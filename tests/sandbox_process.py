@@ -50,7 +50,8 @@ class Sandbox:
             with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
                 status, raw = answer.status, answer.read()
         except urllib.error.HTTPError as error:
-            status, raw = error.code, error.read()
+            with error:
+                status, raw = error.code, error.read()
         try:
             return status, json.loads(raw)
         except ValueError:
