@@ -39,17 +39,22 @@ app.conf.task_routes = {
 }
 
 # Beat only wakes sweeps; a missed beat delays, it never loses.
+SWEEPS = {
+    "receipts": ("conversations.tasks.receipts_process_task", 1.0),
+    "orphan-statuses": ("conversations.tasks.orphan_statuses_apply_task", 10.0),
+    "campaigns-by-date": ("campaigns.tasks.campaigns_by_date_task", 10.0),
+    "dropouts": ("callbacks.tasks.dropouts_detect_task", 1.0),
+    "plan": ("callbacks.tasks.callbacks_plan_task", 1.0),
+    "cancel-stopped": ("callbacks.tasks.callbacks_cancel_stopped_task", 1.0),
+    "dispatch": ("delivery.tasks.dispatch_due_task", 1.0),
+    "dispatch-urgent": ("delivery.tasks.dispatch_urgent_task", 1.0),
+    "reap": ("delivery.tasks.attempts_reap_task", 5.0),
+    "reconcile": ("delivery.tasks.attempts_reconcile_task", 15.0),
+    "idempotency-clean": ("access.tasks.idempotency_clean_task", 3600.0),
+    "templates": ("messaging.tasks.templates_sync_task", 900.0),
+}
 app.conf.beat_schedule = {
-    "receipts": {"task": "conversations.tasks.receipts_process_task", "schedule": 1.0},
-    "orphan-statuses": {"task": "conversations.tasks.orphan_statuses_apply_task", "schedule": 10.0},
-    "campaigns-by-date": {"task": "campaigns.tasks.campaigns_by_date_task", "schedule": 10.0},
-    "dropouts": {"task": "callbacks.tasks.dropouts_detect_task", "schedule": 1.0},
-    "plan": {"task": "callbacks.tasks.callbacks_plan_task", "schedule": 1.0},
-    "cancel-stopped": {"task": "callbacks.tasks.callbacks_cancel_stopped_task", "schedule": 1.0},
-    "dispatch": {"task": "delivery.tasks.dispatch_due_task", "schedule": 1.0},
-    "dispatch-urgent": {"task": "delivery.tasks.dispatch_urgent_task", "schedule": 1.0},
-    "reap": {"task": "delivery.tasks.attempts_reap_task", "schedule": 5.0},
-    "reconcile": {"task": "delivery.tasks.attempts_reconcile_task", "schedule": 15.0},
-    "idempotency-clean": {"task": "access.tasks.idempotency_clean_task", "schedule": 3600.0},
-    "templates": {"task": "messaging.tasks.templates_sync_task", "schedule": 900.0},
+    # While no worker listens, wake-ups must not pile up: the next one serves as well.
+    name: {"task": task, "schedule": seconds, "options": {"expires": max(seconds * 5, 10)}}
+    for name, (task, seconds) in SWEEPS.items()
 }

@@ -197,7 +197,7 @@ def default_data() -> Path:
 def run(command: list[str], data: Path | None) -> int:
     """Run one command beside the services; pass SIGTERM on to it; return its exit code."""
     with services(data, os.environ) as started:
-        process = subprocess.Popen(command, env={**os.environ, **started.environment()})
+        process = subprocess.Popen(command, env={**os.environ, **started.environment()}, preexec_fn=die_with_parent)
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         while True:
             try:

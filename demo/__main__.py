@@ -74,7 +74,7 @@ def play(stack: Stack, arguments: argparse.Namespace, data: Path, web_port: int,
     web, provider = f"http://127.0.0.1:{web_port}", f"http://127.0.0.1:{sandbox_port}"
     wait_until_ready(f"{provider}/_sandbox/health", stack)
     wait_until_ready(f"{web}/health/ready", stack)
-    os.environ.update(stack.environment)
+    os.environ.update(stack.environment | {"LOG_LEVEL": "WARNING"})  # the terminal is for the story
     django.setup()
     from demo.show import funnel_table, progress_table  # Django is set up only now
     from demo.stage import company_set_up
@@ -159,7 +159,7 @@ def follow(story: Story, stack: Stack, progress_table: Any) -> list[dict[str, An
             table: Table = progress_table(story.shops, seconds=seconds)
             live.update(table)
             if not console.is_terminal and int(seconds) % 10 == 0:
-                console.print(f"{seconds:4.0f} s  {table.caption}")
+                print(f"{seconds:4.0f} s  {table.caption}")
             if seconds > STORY_SECONDS and (not story.busy() or seconds > STORY_SECONDS + 25):
                 return late
             time.sleep(1)

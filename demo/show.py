@@ -13,7 +13,7 @@ from demo.shops import Shop
 from reports.funnel import FunnelCount, funnel
 
 MILESTONES = (
-    "tracked_clicks", "conversations", "dropouts", "called_back", "reengaged", "conversions", "optouts",
+    "tracked_clicks", "conversations_started", "dropouts", "called_back", "reengaged", "conversions", "optouts",
 )  # fmt: skip
 
 

@@ -166,7 +166,7 @@ class Story:
                 "currency": campaign.currency,
             }
             day = datetime.now(UTC).date().isoformat()
-            self._attempt("PUT", f"/api/v1/entry-points/{ad.pk}/ad-spend/{day}/", body, f"spend-{ad.pk}-{day}")
+            self._attempt("PUT", f"/api/v1/entry-points/{ad.pk}/spend/{day}/", body, f"spend-{ad.pk}-{day}")
 
     def busy(self) -> bool:
         """Whether anybody is still about to do something, or anything is still due."""
