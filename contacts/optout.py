@@ -87,7 +87,10 @@ def optin_record(
 def review_raise(
     *, contact_id: UUID, channel: str, text: str, matched: str, message_key: str, now: datetime
 ) -> OptOutReview:
-    """Ask a person whether this is an opt-out; nothing is sent to the contact until they have said."""
+    """Ask a person whether this is an opt-out; nothing is sent to the contact until they have said.
+
+    `now` is when it was written: should it be an opt-out, it counts from then.
+    """
     contact_lock(contact_id)
     review, made = OptOutReview.objects.get_or_create(
         message_key=message_key,

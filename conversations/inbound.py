@@ -228,7 +228,7 @@ def _act_on_words(
             text=storable(event.text),
             matched=verdict.word,
             message_key=event_key("message", account.id, event.dedupe_key),
-            now=now,
+            now=min(event.occurred_at, now),
         )
     elif verdict.kind == "start":
         optin_record(
