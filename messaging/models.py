@@ -58,6 +58,13 @@ class ChannelAccount(models.Model):
         return self.name
 
 
+class SendPace(models.Model):
+    """When a number may send next while Redis is away: the governor's conservative pace, shared by all workers."""
+
+    account = models.OneToOneField(ChannelAccount, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    next_at = models.DateTimeField()
+
+
 class Template(models.Model):
     """A message template as the provider holds it, one row per language."""
 
