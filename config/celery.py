@@ -50,6 +50,7 @@ SWEEPS = {
     "dispatch-urgent": ("delivery.tasks.dispatch_urgent_task", 1.0),
     "reap": ("delivery.tasks.attempts_reap_task", 5.0),
     "reconcile": ("delivery.tasks.attempts_reconcile_task", 15.0),
+    "expire": ("delivery.tasks.messages_expire_task", 3600.0),
     "idempotency-clean": ("access.tasks.idempotency_clean_task", 3600.0),
     "templates": ("messaging.tasks.templates_sync_task", 900.0),
 }

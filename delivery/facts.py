@@ -49,6 +49,10 @@ class People:
     pressure: Mapping[UUID, tuple[datetime, ...]]
     disclosed: Mapping[UUID, int]
 
+    def usable(self, contact_id: UUID) -> list[Address]:
+        """The addresses that are not known to be unreachable, the best first."""
+        return [address for address in self.addresses.get(contact_id, ()) if address.unreachable_since is None]
+
 
 def people_load(contact_ids: Iterable[UUID], *, channel: str, portfolio_id: str, now: datetime) -> People:
     """Five queries: addresses, suppressions (two), recent marketing messages, disclosed frequencies."""
@@ -56,12 +60,13 @@ def people_load(contact_ids: Iterable[UUID], *, channel: str, portfolio_id: str,
     return People(
         addresses=address_for_sending(ids, channel, portfolio_id),
         suppressed=frozenset(suppressed_contact_ids(ids, channel)),
-        pressure=_pressure(ids, now),
+        pressure=pressure(ids, now),
         disclosed=_disclosed(ids, channel),
     )
 
 
-def _pressure(contact_ids: Sequence[UUID], now: datetime) -> dict[UUID, tuple[datetime, ...]]:
+def pressure(contact_ids: Sequence[UUID], now: datetime) -> dict[UUID, tuple[datetime, ...]]:
+    """When each person was last sent marketing, over all campaigns and accounts; one query."""
     since = now - timedelta(days=PRESSURE_DAYS)
     rows = (
         Message.objects.filter(contact_id__in=contact_ids, direction=Message.Direction.OUT, purpose=Purpose.MARKETING)
@@ -114,7 +119,7 @@ def _from_row(row: Mapping[str, Any], people: People, now: datetime) -> Facts:
         suppressed=contact_id in people.suppressed,
         reviews_open=row["contact__reviews_open"],
         deferred_until=row["contact__deferred_until"],
-        has_address=contact_id in people.addresses,
+        has_address=bool(people.usable(contact_id)),
         pressure=people.pressure.get(contact_id, ()),
         disclosed_per_week=people.disclosed.get(contact_id),
         has_conversation=row["conversation_id"] is not None,
@@ -204,7 +209,7 @@ def _from_plan(item: Planned, people: People, now: datetime) -> Facts:
         suppressed=contact.pk in people.suppressed,
         reviews_open=contact.reviews_open,
         deferred_until=contact.deferred_until,
-        has_address=contact.pk in people.addresses,
+        has_address=bool(people.usable(contact.pk)),
         pressure=people.pressure.get(contact.pk, ()),
         disclosed_per_week=people.disclosed.get(contact.pk),
         conversation_open=conversation.status == Conversation.Status.OPEN,

@@ -18,6 +18,7 @@ from uuid_utils.compat import uuid7
 
 from conversations.models import Message
 from conversations.refs import ref_make
+from messaging.events import AddressRef, ProviderError
 
 LEASE_SECONDS = 60
 URGENT = (Message.Origin.OPTOUT_CONFIRMATION, Message.Origin.GREETING, Message.Origin.REPLY)
@@ -68,8 +69,8 @@ WHERE m.id = ANY(%s)
 _FLIP = """
 UPDATE conversations_message m
 SET status = 'inflight', occurred_at = %s, waiting_for = '', reason = '',
-    kind = v.kind, lease_until = clock_timestamp() + make_interval(secs => %s)
-FROM unnest(%s::uuid[], %s::int[], %s::text[]) AS v(id, fence, kind)
+    kind = v.kind, text = v.said, lease_until = clock_timestamp() + make_interval(secs => %s)
+FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::text[]) AS v(id, fence, kind, said)
 WHERE m.id = v.id AND m.fence = v.fence AND m.status = 'claimed' AND m.lease_until > clock_timestamp()
 RETURNING m.id
 """
@@ -100,14 +101,13 @@ SET status = CASE WHEN m.status IN ('inflight', 'unknown') THEN v.status ELSE m.
     sent_at = CASE WHEN v.status IN ('accepted', 'held') THEN coalesce(m.sent_at, v.at) ELSE m.sent_at END,
     failed_at = CASE WHEN v.status = 'failed' AND m.status IN ('inflight', 'unknown') THEN v.at ELSE m.failed_at END,
     due_at = CASE WHEN v.status = 'scheduled' THEN v.due_at ELSE m.due_at END,
-    content_free = CASE WHEN v.drop_free THEN NULL ELSE m.content_free END,
     waiting_for = CASE WHEN v.status = 'scheduled' THEN v.reason ELSE '' END,
     reason = CASE WHEN v.status = 'failed' AND m.status IN ('inflight', 'unknown') THEN v.reason ELSE m.reason END,
     error_code = v.error_code, error_detail = v.error_detail,
     lease_until = CASE WHEN v.status = 'unknown' THEN m.lease_until ELSE NULL END
 FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::text[],
-            %s::text[], %s::text[], %s::bool[])
-     AS v(id, fence, status, provider_id, at, due_at, reason, error_code, error_detail, drop_free)
+            %s::text[], %s::text[])
+     AS v(id, fence, status, provider_id, at, due_at, reason, error_code, error_detail)
 WHERE m.id = v.id AND m.fence = v.fence AND m.status NOT IN ('scheduled', 'claimed', 'cancelled')
 RETURNING m.id
 """
@@ -158,7 +158,8 @@ class Record:
     error_code: str = ""
     error_class: str = ""
     error_detail: str = ""
-    drop_free: bool = False
+    error: ProviderError | None = None
+    to: AddressRef | None = None
 
 
 def _rows(sql: str, arguments: Any) -> list[tuple[Any, ...]]:
@@ -209,8 +210,8 @@ def lock_grounds(messages: Sequence[Claimed], *, account_id: UUID) -> None:
             _rows(sql, [list(ids)])
 
 
-def flip(messages: Sequence[tuple[Claimed, str]], *, now: datetime) -> set[UUID]:
-    """`claimed -> inflight` for (message, "free" or "template") whose fence and lease still hold, with their attempts.
+def flip(messages: Sequence[tuple[Claimed, str, str]], *, now: datetime) -> set[UUID]:
+    """`claimed -> inflight` for (message, kind, the words that go out) whose fence and lease still hold, with attempts.
 
     Call it inside the transaction that holds the locks."""
     rows = _rows(
@@ -218,13 +219,14 @@ def flip(messages: Sequence[tuple[Claimed, str]], *, now: datetime) -> set[UUID]
         [
             now,
             LEASE_SECONDS,
-            [item.id for item, _content in messages],
-            [item.fence for item, _content in messages],
-            ["text" if content == "free" else "template" for _item, content in messages],
+            [item.id for item, _kind, _text in messages],
+            [item.fence for item, _kind, _text in messages],
+            [kind for _item, kind, _text in messages],
+            [text for _item, _kind, text in messages],
         ],
     )
     flipped = {row[0] for row in rows}
-    going = [item for item, _content in messages if item.id in flipped]
+    going = [item for item, _kind, _text in messages if item.id in flipped]
     if going:
         _rows(
             _ATTEMPTS,
@@ -270,7 +272,6 @@ def record(records: Sequence[Record]) -> set[UUID]:
             [r.reason[:40] for r in records],
             [r.error_code[:20] for r in records],
             [r.error_detail[:300] for r in records],
-            [r.drop_free for r in records],
         ],
     )
     _rows(

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import connection, transaction
-from django.utils.translation import gettext as _
 from uuid_utils.compat import uuid7
 
 from contacts.addresses import contact_identify
@@ -22,9 +21,9 @@ from conversations.services import message_schedule
 from delivery.errors import NotSendableError
 from delivery.gate import Facts, Refuse, Send, Verdict, Wait
 from delivery.models import Decision
+from messaging.events import FreeForm, TemplateContent
 from messaging.models import ChannelAccount, Template
 from messaging.templates import content_problems
-from messaging.events import FreeForm, TemplateContent
 
 _LEFT_OUT = {"contact_id", "message_id"}  # the decision names them itself
 _NAMES = [field.name for field in fields(Facts) if field.name not in _LEFT_OUT]
@@ -48,10 +47,13 @@ def decision_record(*, decided: Sequence[Decided], stage: str, now: datetime) ->
     ids = [uuid7() for _ in decided]
     if not decided:
         return ids
-    with transaction.atomic(), connection.cursor() as cursor:
-        with cursor.copy(f"COPY delivery_decision ({_COLUMNS}) FROM STDIN") as copy:
-            for key, item in zip(ids, decided, strict=True):
-                copy.write_row(_row(key, item, stage, now))
+    with (
+        transaction.atomic(),
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY delivery_decision ({_COLUMNS}) FROM STDIN") as copy,
+    ):
+        for key, item in zip(ids, decided, strict=True):
+            copy.write_row(_row(key, item, stage, now))
     return ids
 
 

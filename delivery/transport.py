@@ -63,7 +63,11 @@ class Transport:
         return handle
 
     def post_all(
-        self, requests: Iterable[tuple[Any, OutboundRequest]], done: Callable[[Any, Answer], None], *, fresh_until: float
+        self,
+        requests: Iterable[tuple[Any, OutboundRequest]],
+        done: Callable[[Any, Answer], None],
+        *,
+        fresh_until: float,
     ) -> None:
         """Send every (key, request); call `done(key, answer)` for each as it ends. `fresh_until` is monotonic time."""
         waiting = iter(requests)
@@ -90,20 +94,18 @@ class Transport:
                 self._multi.remove_handle(running.handle)
                 self._idle.append(running.handle)
                 done(running.key, running.answer())
-            if not finished and busy:
-                self._multi.poll(1.0)
+            if not finished and busy and self._multi.select(0.5) < 0:
+                time.sleep(0.001)  # nothing to wait on yet, a name is being resolved
 
     def _finished(self, busy: dict[Any, _Running]) -> list[_Running]:
-        ended = []
+        ended: list[_Running] = []
         queued = 1
         while queued:
             queued, fine, failed = self._multi.info_read()
-            for handle in fine:
-                ended.append(busy.pop(handle))
+            ended.extend(busy.pop(handle) for handle in fine)
             for handle, _code, _message in failed:
-                running = busy.pop(handle)
-                running.failed = True
-                ended.append(running)
+                busy[handle].failed = True
+            ended.extend(busy.pop(handle) for handle, _code, _message in failed)
         return ended
 
 
@@ -129,8 +131,8 @@ class _Running:
         """Connected, nothing written yet: is what we decided still fresh?"""
         if time.monotonic() > self._fresh_until:
             self.late = True
-            return pycurl.PREREQFUNC_ABORT
-        return pycurl.PREREQFUNC_OK
+            return int(pycurl.PREREQFUNC_ABORT)
+        return int(pycurl.PREREQFUNC_OK)
 
     def answer(self) -> Answer:
         written = not self.late and (not self.failed or self.handle.getinfo(pycurl.REQUEST_SIZE) > 0)
