@@ -8,10 +8,10 @@ have read the first copy. So bodies are fed through a read function without a wa
 from __future__ import annotations
 
 import io
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import pycurl
@@ -146,7 +146,12 @@ class _Running:
         return Answer(self.handle.getinfo(pycurl.RESPONSE_CODE), headers, self._body.getvalue(), written=True)
 
 
-@lru_cache(maxsize=1)
+_local = threading.local()
+
+
 def transport() -> Transport:
-    """The process's own, made at first use: after Celery has forked."""
-    return Transport()
+    """This thread's own, made at first use: after Celery has forked."""
+    own: Transport | None = getattr(_local, "transport", None)
+    if own is None:
+        own = _local.transport = Transport()
+    return own
