@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 from django import forms
 from django.conf import settings
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models.functions import Length
 from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils import formats
 from django.utils.safestring import SafeString
@@ -30,6 +31,7 @@ from access.screens import (
     DialogForm,
     ReadOnlyAdmin,
     actor,
+    definition_list,
     display,
     link,
     link_action,
@@ -39,13 +41,14 @@ from contacts.models import Address, Contact
 from contacts.phones import phone_normalise
 from conversations.conversions import conversion_record
 from conversations.models import Conversation, Conversion, DropOut
+from conversations.receipts import receipt_replay
 from conversations.services import (
     conversation_close,
     conversation_hand_back,
     conversation_reply,
     conversation_take_over,
 )
-from conversations.stages import STAGES, stage_filter
+from messaging.models import WebhookReceipt
 
 THREAD = "conversation-thread"
 
@@ -65,19 +68,6 @@ class ReplyForm(DialogForm):
     )
 
 
-class StageFilter(admin.SimpleListFilter):
-    """How far it came; the dashboard's numbers link here."""
-
-    title = _("stage")
-    parameter_name = "stage"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(stage, words) for stage, words in STAGES.items() if stage != "started"]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Conversation]) -> QuerySet[Conversation]:
-        return stage_filter(queryset, self.value() or "")
-
-
 @admin.register(Conversation)
 class ConversationAdmin(ReadOnlyAdmin):
     """Everything between a person and an account until it is closed, read as a chat."""
@@ -91,7 +81,6 @@ class ConversationAdmin(ReadOnlyAdmin):
         ("handler", ChoicesDropdownFilter),
         ("campaign", RelatedDropdownFilter),
         ("attribution", ChoicesDropdownFilter),
-        StageFilter,
         "holdout",
         ("opened_at", admin.DateFieldListFilter),
     )
@@ -344,3 +333,65 @@ class ConversionAdmin(ReadOnlyAdmin):
             currency=data["currency"],
         )
         return _("Counted.") if created else _("It was already counted; nothing changed.")
+
+
+@admin.register(WebhookReceipt)
+class WebhookReceiptAdmin(ReadOnlyAdmin):
+    """Stored webhooks. What they hold is personal and not shown; what went wrong with them is."""
+
+    list_display = (
+        "id",
+        "received_at",
+        "channel",
+        "state_shown",
+        "item_count",
+        "fault_count",
+        "deliveries",
+        "attempts",
+    )
+    list_filter = (("state", ChoicesDropdownFilter), ("received_at", admin.DateFieldListFilter))
+    ordering = ("-id",)
+    fields = (
+        "received_at", "channel", "state_shown", "processed_at", "item_count", "deliveries", "attempts", "size",
+        "faults_shown",
+    )  # fmt: skip
+    readonly_fields = fields
+    actions_detail = ("replay",)
+    empty_hint = _(
+        "No webhook has arrived. Point the provider to this site's /webhooks/ address (see the operations guide)."
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookReceipt]:
+        return super().get_queryset(request).defer("body").annotate(bytes=Length("body"))
+
+    @display(description=_("state"), label={"pending": "info", "processed": "success", "partial": "danger"})
+    def state_shown(self, receipt: WebhookReceipt) -> tuple[str, str]:
+        return receipt.state, receipt.get_state_display()
+
+    @display(description=_("faults"))
+    def fault_count(self, receipt: WebhookReceipt) -> int:
+        return len(receipt.faults)
+
+    @display(description=_("size"))
+    def size(self, receipt: WebhookReceipt) -> str:
+        return filesizeformat(getattr(receipt, "bytes", 0))
+
+    @display(description=_("faults"))
+    def faults_shown(self, receipt: WebhookReceipt) -> SafeString | str:
+        if not receipt.faults:
+            return gettext("none")
+        return definition_list(
+            (gettext("Item %(number)s") % {"number": fault.get("item", "?")}, fault.get("error", ""))
+            for fault in receipt.faults
+        )
+
+    @service_action(
+        title=_("Process again"),
+        description=_("What was already understood changes nothing; what failed is tried again."),
+        permission="messaging.replay_webhookreceipt",
+        icon="replay",
+        variant=PRIMARY,
+    )
+    def replay(self, request: HttpRequest, form: Any, object_id: str, now: datetime) -> Any:
+        receipt_replay(receipt_id=int(object_id), now=now)
+        return _("Processed again.")

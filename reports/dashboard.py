@@ -1,4 +1,4 @@
-"""The dashboard's numbers, ready to show. Every number carries a link to the people behind it."""
+"""The dashboard's numbers, ready to show: the funnel (reports.funnel), each number with the people behind it."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -7,24 +7,44 @@ from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+from django.contrib import admin
+from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import ValidationError
-from django.db.models import Count, F, Q, QuerySet, Sum
-from django.db.models.functions import TruncDate
-from django.http import HttpRequest
+from django.core.paginator import Paginator
+from django.db.models import Prefetch
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
-from campaigns.models import AdClick, AdSpend, Campaign
-from conversations.models import Conversation, Conversion
+from access.masking import mask_address, mask_name
+from access.roles import may_see_personal_data
+from campaigns.models import Campaign
+from contacts.models import Address
 from conversations.reasons import reason_text
-from conversations.stages import STAGES, silent_then_back, stage_filter
-from delivery.models import Decision
 from reports import attention
+from reports.funnel import Funnel, FunnelCount, funnel, funnel_contacts, funnel_series
 
 PERIODS = (1, 7, 30, 90)  # days, up to and including today
 DEFAULT_PERIOD = 30
 REASONS_SHOWN = 10
+PEOPLE_PER_PAGE = 50
+# The stages of the big picture, in the order in which a person passes them.
+STAGES = (
+    "conversations_started",
+    "conversations_answered",
+    "dropouts",
+    "callbacks_sent",
+    "called_back",
+    "reengaged",
+    "conversions",
+)
+RATES = ("conversation_start_rate", "reengagement_rate", "recovery_lift")
+ARMS = (
+    ("dropouts_treated", "recovered_treated", "recovery_treated"),
+    ("dropouts_holdout", "recovered_holdout", "recovery_holdout"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +57,15 @@ class Scope:
     end: datetime
     zone: ZoneInfo
 
-    def links(self, prefix: str, campaign: str = "campaign") -> dict[str, str]:
-        """The same scope as a list's query: `prefix` is the time field."""
-        query = {f"{prefix}__gte": self.start.isoformat(), f"{prefix}__lt": self.end.isoformat()}
-        return query | ({f"{campaign}__id__exact": str(self.campaign.pk)} if self.campaign else {})
+    def people(self, key: str) -> str:
+        """The page of the people behind the number `key`."""
+        query = {"key": key, "days": str(self.days)} | ({"campaign": str(self.campaign.pk)} if self.campaign else {})
+        return f"{reverse('dashboard-people')}?{urlencode(query)}"
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """As reports.funnel wants it."""
+        return {"campaign_id": self.campaign.pk if self.campaign else None, "since": self.start, "until": self.end}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,74 +117,42 @@ def scope_read(request: HttpRequest, *, now: datetime) -> Scope:
     return Scope(campaign, days, start.astimezone(UTC), end.astimezone(UTC), zone)
 
 
-def _conversations(scope: Scope) -> QuerySet[Conversation]:
-    rows = Conversation.objects.filter(opened_at__gte=scope.start, opened_at__lt=scope.end)
-    return rows.filter(campaign=scope.campaign) if scope.campaign else rows
-
-
 def _list(name: str, query: dict[str, str]) -> str:
     return f"{reverse(f'admin:{name}_changelist')}?{urlencode(query)}"
 
 
-def funnel_bars(scope: Scope, counts: dict[str, int]) -> list[Bar]:
-    """The stages, each with its share of the conversations started."""
-    longest = max(counts.values(), default=0) or 1
-    bars = []
-    for stage, words in STAGES.items():
-        query = scope.links("opened_at") | ({} if stage == "started" else {"stage": stage})
-        share = "" if stage == "started" else percent(counts[stage], counts["started"])
-        url = _list("conversations_conversation", query)
-        bars.append(Bar(str(words), counts[stage], 100 * counts[stage] / longest, share, url))
-    return bars
-
-
-def percent(part: int, whole: int) -> str:
-    """A share as people write it; a dash when there is nothing to take a share of."""
-    return f"{formats.number_format(Decimal(100) * part / whole, decimal_pos=1)} %" if whole else "–"
-
-
-def _clicks(scope: Scope) -> int:
-    clicks = AdClick.objects.filter(clicked_at__gte=scope.start, clicked_at__lt=scope.end)
-    days = (scope.start.astimezone(scope.zone).date(), scope.end.astimezone(scope.zone).date())
-    spend = AdSpend.objects.filter(day__gte=days[0], day__lt=days[1])
-    if scope.campaign:
-        clicks = clicks.filter(entry_point__campaign=scope.campaign)
-        spend = spend.filter(entry_point__campaign=scope.campaign)
-    return clicks.count() + int(spend.aggregate(total=Sum("clicks"))["total"] or 0)
-
-
-def headline(scope: Scope, counts: dict[str, int]) -> list[Number]:
-    """The rates a marketer asks for first."""
-    clicks = _clicks(scope)
-    spend_url = _list(
-        "campaigns_adspend", {"entry_point__campaign__id__exact": str(scope.campaign.pk)} if scope.campaign else {}
-    )
-    reengaged = _list("conversations_conversation", scope.links("opened_at") | {"stage": "reengaged"})
+def funnel_bars(scope: Scope, numbers: Funnel) -> list[Bar]:
+    """The stages, each beside the longest."""
+    counts = [numbers[key] for key in STAGES]
+    longest = max((int(count.value or 0) for count in counts), default=0) or 1
     return [
-        Number(_("Ad clicks"), str(clicks), _("tracked links, plus what ad platforms report"), spend_url),
-        Number(
-            _("Conversation start rate"), percent(counts["started"], clicks), _("conversations started ÷ ad clicks"),
-            _list("conversations_conversation", scope.links("opened_at")),
-        ),
-        Number(
-            _("Re-engagement rate"), percent(counts["reengaged"], counts["called_back"]),
-            _("answered after a callback ÷ called back"), reengaged,
-        ),
-        *revenue(scope),
+        Bar(count.label, int(count.value or 0), 100 * int(count.value or 0) / longest, count.definition,
+            scope.people(count.key))
+        for count in counts
     ]  # fmt: skip
 
 
-def revenue(scope: Scope) -> list[Number]:
-    """Conversions and their value, one number per currency: money is never added across currencies."""
-    rows = Conversion.objects.filter(occurred_at__gte=scope.start, occurred_at__lt=scope.end)
-    rows = rows.filter(campaign=scope.campaign) if scope.campaign else rows
-    query = scope.links("occurred_at")
-    found = []
-    for row in rows.values("currency").annotate(count=Count("pk"), total=Sum("value")).order_by("-count"):
-        value = money(row["total"], row["currency"]) if row["total"] else "–"
-        url = _list("conversations_conversion", query | {"currency": row["currency"]})
-        found.append(Number(_("Conversions: %(count)d") % {"count": row["count"]}, value, _("value, as reported"), url))
+def percent(share: Any) -> str:
+    """A share as people write it; a dash when there is nothing to take a share of."""
+    return f"{formats.number_format(Decimal(100) * share, decimal_pos=1)} %" if share is not None else "–"
+
+
+def headline(scope: Scope, numbers: Funnel) -> list[Number]:
+    """What a marketer asks for first: clicks, the rates, and money per currency."""
+    clicks = int(numbers.value("ad_clicks") or 0) + int(numbers.value("tracked_clicks") or 0)
+    found = [Number(_("Ad clicks"), str(clicks), _("tracked links, plus what ad platforms report"))]
+    found += [Number(numbers[key].label, percent(numbers[key].value), numbers[key].definition) for key in RATES]
+    found.append(_count(scope, numbers["optouts"]))
+    found += [
+        Number(count.label, money(Decimal(count.value or 0), count.currency), count.definition, scope.people(count.key))
+        for count in numbers.counts
+        if count.unit == "money"
+    ]
     return found
+
+
+def _count(scope: Scope, count: FunnelCount) -> Number:
+    return Number(count.label, str(count.value), count.definition, scope.people(count.key))
 
 
 def money(value: Decimal, currency: str) -> str:
@@ -168,72 +161,65 @@ def money(value: Decimal, currency: str) -> str:
     return f"{formats.number_format(value, decimal_pos=places, force_grouping=True)} {currency}"
 
 
-def holdout_rows(scope: Scope) -> list[dict[str, Any]]:
-    """People who fell silent, called back or held out: how many wrote again, how many converted."""
-    dropped = stage_filter(_conversations(scope), "dropped")
-    rows = []
-    for name, held in ((_("May be called back"), False), (_("Holdout: never called back"), True)):
-        arm = dropped.filter(holdout=held)
-        total, back = arm.count(), silent_then_back(arm).count()
-        converted = arm.filter(converted_at__isnull=False).count()
-        query = scope.links("opened_at") | {"stage": "dropped", "holdout__exact": str(int(held))}
-        rows.append(
-            {
-                "name": name,
-                "total": total,
-                "back": percent(back, total),
-                "converted": percent(converted, total),
-                "url": _list("conversations_conversation", query),
-            }
-        )
-    return rows
+def holdout_rows(scope: Scope, numbers: Funnel) -> list[dict[str, Any]]:
+    """People who fell silent, called back or held out: how many came back, and what share that is."""
+    names = (_("May be called back"), _("Holdout: never called back"))
+    return [
+        {
+            "name": name,
+            "dropped": _count(scope, numbers[dropped]),
+            "back": _count(scope, numbers[back]),
+            "share": percent(numbers[share].value),
+        }
+        for name, (dropped, back, share) in zip(names, ARMS, strict=True)
+    ]
 
 
-def refusals(scope: Scope) -> list[Bar]:
-    """Why messages were refused; the most frequent reasons."""
-    rows = Decision.objects.filter(
-        verdict=Decision.Verdict.REFUSE, decided_at__gte=scope.start, decided_at__lt=scope.end
-    )
-    rows = rows.filter(conversation__campaign=scope.campaign) if scope.campaign else rows
-    counted = list(rows.values("reason").annotate(count=Count("pk")).order_by("-count", "reason")[:REASONS_SHOWN])
-    longest = max((row["count"] for row in counted), default=1)
-    query = scope.links("decided_at", "conversation__campaign") | {"verdict__exact": "refuse"}
+def refusals(scope: Scope, numbers: Funnel) -> list[Bar]:
+    """Why messages were not sent or callbacks not planned; the most frequent reasons."""
+    counted = [
+        (int(count.value or 0), count)
+        for count in numbers.counts
+        if count.key.partition(":")[0] in ("unsent", "refused") and ":" in count.key
+    ]
+    counted = sorted(counted, key=lambda item: -item[0])[:REASONS_SHOWN]
+    longest = max((value for value, _count in counted), default=1) or 1
     return [
         Bar(
-            reason_text(row["reason"]) or _("no reason given"), row["count"], 100 * row["count"] / longest,
-            url=_list("delivery_decision", query | {"reason": row["reason"]}),
+            reason_text(count.key.partition(":")[2]),
+            value,
+            100 * value / longest,
+            _where(count.key),
+            scope.people(count.key),
         )
-        for row in counted
-    ]  # fmt: skip
+        for value, count in counted
+    ]
+
+
+def _where(key: str) -> str:
+    return _("at planning") if key.startswith("refused:") else _("at sending")
 
 
 def chart(scope: Scope) -> Chart:
-    """Conversations started and converted, per day of the campaign's zone."""
-    rows = (
-        _conversations(scope)
-        .annotate(day=TruncDate("opened_at", tzinfo=scope.zone))
-        .values("day")
-        .annotate(started=Count("pk"), converted=Count("pk", filter=Q(converted_at__isnull=False)))
-    )
-    found = {row["day"]: row for row in rows}
-    first = scope.start.astimezone(scope.zone).date()
-    top = max((row["started"] for row in found.values()), default=0) or 1
+    """Conversations started and conversions, per day of the campaign's zone."""
+    series = funnel_series(**scope.limits)
+    shown = ("conversations_started", "conversions")
+    top = max((row.values[key] for row in series for key in shown), default=0) or 1
     step = 720 / scope.days
     days = []
-    for number in range(scope.days):
-        day = first + timedelta(days=number)
-        row = found.get(day, {"started": 0, "converted": 0})
+    for number, row in enumerate(series):
+        started, converted = row.values["conversations_started"], row.values["conversions"]
         days.append(
             {
-                "day": day,
-                "started": row["started"],
-                "converted": row["converted"],
+                "day": row.day,
+                "started": started,
+                "converted": converted,
                 "x": round(number * step, 1),
                 "width": round(max(step - 3, 1), 1),
-                "started_height": round(150 * row["started"] / top, 1),
-                "started_y": round(160 - 150 * row["started"] / top, 1),
-                "converted_height": round(150 * row["converted"] / top, 1),
-                "converted_y": round(160 - 150 * row["converted"] / top, 1),
+                "started_height": round(150 * started / top, 1),
+                "started_y": round(160 - 150 * started / top, 1),
+                "converted_height": round(150 * converted / top, 1),
+                "converted_y": round(160 - 150 * converted / top, 1),
                 "label": scope.days <= 7 or number % (scope.days // 6) == 0,
             }
         )
@@ -276,16 +262,55 @@ def dashboard_context(request: HttpRequest, context: dict[str, Any]) -> dict[str
     if not request.user.has_perm("conversations.view_conversation"):
         return context
     scope = scope_read(request, now=timezone.now())
-    rows = _conversations(scope)
-    counts = {stage: stage_filter(rows, stage).count() for stage in STAGES}
+    numbers = funnel(**scope.limits)
     return context | {
         "scope": scope,
         "periods": PERIODS,
-        "campaigns": Campaign.objects.order_by(F("created_at").desc())[:200],
-        "funnel": funnel_bars(scope, counts),
-        "headline": headline(scope, counts),
-        "holdout": holdout_rows(scope),
-        "refusals": refusals(scope),
+        "campaigns": Campaign.objects.order_by("-created_at")[:200],
+        "funnel": funnel_bars(scope, numbers),
+        "headline": headline(scope, numbers),
+        "holdout": holdout_rows(scope, numbers),
+        "refusals": refusals(scope, numbers),
         "chart": chart(scope),
-        "last_day": scope.end - timedelta(seconds=1),
     }
+
+
+@permission_required("contacts.view_contact", raise_exception=True)
+def people_view(request: HttpRequest) -> HttpResponse:
+    """The people behind one number of the dashboard, each once."""
+    scope = scope_read(request, now=timezone.now())
+    key = request.GET.get("key", "")
+    count = next((count for count in funnel(**scope.limits).counts if count.key == key), None)
+    if count is None or count.people is None:
+        raise Http404
+    current = Address.objects.filter(superseded_at=None).order_by("kind")
+    rows = funnel_contacts(key=key, **scope.limits).prefetch_related(
+        Prefetch("addresses", current, "current_addresses")
+    )
+    page = Paginator(rows.order_by("-created_at", "pk"), PEOPLE_PER_PAGE).get_page(request.GET.get("page"))
+    masked = not may_see_personal_data(request.user)
+    people = [
+        {
+            "url": reverse("contact-timeline", args=[row.pk]),
+            "name": (mask_name(row.display_name) if masked else row.display_name) or _("no name given"),
+            "addresses": [mask_address(a.value) if masked else a.value for a in getattr(row, "current_addresses", [])],
+            "country": row.country,
+        }
+        for row in page
+    ]
+    query = request.GET.copy()
+    query.pop("page", None)
+    return render(
+        request,
+        "rekindle/people.html",
+        {
+            **admin.site.each_context(request),
+            "title": reason_text(key.partition(":")[2]) if key.startswith(("unsent:", "refused:")) else count.label,
+            "count": count,
+            "people": people,
+            "page": page,
+            "query": query.urlencode(),
+            "scope": scope,
+            "last_day": scope.end - timedelta(seconds=1),
+        },
+    )
