@@ -12,7 +12,7 @@ from django.conf import settings
 
 ROOT = settings.BASE_DIR
 ROOMS = ("access", "callbacks", "campaigns", "config", "contacts", "conversations", "delivery", "messaging", "reports")
-PLACE = re.compile(r"%\(\w+\)[sd0-9.]*[sdf]?|%[sd]|\{\w*\}")
+PLACE = re.compile(r"%\(\w+\)\d*[sd]|%[sd]|\{\w*\}")
 KEYWORDS = {"_": None, "gettext": None, "gettext_lazy": None, "gettext_noop": None}
 
 
