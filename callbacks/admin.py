@@ -23,6 +23,7 @@ from access.screens import (
     actor,
     display,
     link,
+    link_action,
 )
 from callbacks.models import Callback, CallbackPolicy, CallbackStep
 from callbacks.services import PolicyFields, StepFields, policy_save
@@ -175,9 +176,18 @@ class CallbackPolicyAdmin(RoomAdmin):
     search_fields = ("campaign__name",)
     autocomplete_fields = ("campaign",)
     inlines = (StepInline,)
+    actions_detail = ("send_test",)
     fields = ("campaign", "enabled", "patience", "window_margin", "max_attempts", "priority")
     change_form_before_template = "rekindle/policy_help.html"
     empty_hint = _("A policy says after how long silence is a drop-out and what is said then. Add one for a campaign.")
+
+    send_test = link_action(
+        title=_("Test send"),
+        url_name="test-send-policy",
+        name="send_test",
+        icon="science",
+        permission="campaigns.change_campaign",
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CallbackPolicy]:
         return super().get_queryset(request).select_related("campaign").prefetch_related("steps")

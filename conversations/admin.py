@@ -363,7 +363,8 @@ class WebhookReceiptAdmin(ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookReceipt]:
-        return super().get_queryset(request).defer("body").annotate(bytes=Length("body"))
+        rows: QuerySet[WebhookReceipt] = super().get_queryset(request)
+        return rows.defer("body").annotate(bytes=Length("body"))
 
     @display(description=_("state"), label={"pending": "info", "processed": "success", "partial": "danger"})
     def state_shown(self, receipt: WebhookReceipt) -> tuple[str, str]:

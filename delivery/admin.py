@@ -1,6 +1,8 @@
 """What the gate decided, every try to send, and the rules it goes by."""
 
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin
@@ -20,15 +22,18 @@ from access.screens import (
     ReadOnlyAdmin,
     RoomAdmin,
     RoomForm,
+    actor,
     definition_list,
     display,
     link,
     link_action,
+    service_action,
 )
 from conversations.models import Message
 from conversations.reasons import reason_text
 from delivery.explain import fact_words
 from delivery.models import ComplianceRule, Decision
+from delivery.settle import message_resolve
 
 WEEKDAYS = (
     (1, _("Monday")),
@@ -46,6 +51,7 @@ MESSAGE_COLOURS = {
     "read": "success", "failed": "danger", "suppressed": "warning", "expired": "warning", "cancelled": "info",
 }  # fmt: skip
 THREAD = "conversation-thread"
+UNCLEAR = (Message.Status.UNKNOWN, Message.Status.UNCONFIRMED)
 
 
 class PersonFilter(admin.SimpleListFilter):
@@ -85,9 +91,11 @@ class MessageAdmin(ReadOnlyAdmin):
         "error_code", "error_detail", "price_category", "price_type",
     )  # fmt: skip
     readonly_fields = fields
-    actions_detail = ("explain",)
+    actions_detail = ("explain", "was_sent", "was_not_sent")
     possible = {
         "explain": lambda row: row.direction == Message.Direction.OUT,
+        "was_sent": lambda row: row.status in UNCLEAR,
+        "was_not_sent": lambda row: row.status in UNCLEAR,
     }
     empty_hint = _("No messages here. When somebody writes, or a callback is planned, it appears.")
     explain = link_action(
@@ -130,6 +138,28 @@ class MessageAdmin(ReadOnlyAdmin):
         if message.direction == Message.Direction.IN:
             return "–"
         return link(reverse("message-why", args=[message.pk]), gettext("Why?"))
+
+    @service_action(
+        title=_("It was sent"),
+        description=_("You have proof: the person answered it, or the provider's console shows it."),
+        permission="conversations.resolve_message",
+        icon="done_all",
+        to="message-why",
+    )
+    def was_sent(self, request: HttpRequest, form: Any, object_id: str, now: datetime) -> Any:
+        message_resolve(message_id=UUID(object_id), verdict="sent", actor=actor(request), now=now)
+        return _("Recorded as sent.")
+
+    @service_action(
+        title=_("It was not sent"),
+        description=_("You have proof that the provider never took it. It ends as cancelled and is not sent again."),
+        permission="conversations.resolve_message",
+        icon="cancel_schedule_send",
+        to="message-why",
+    )
+    def was_not_sent(self, request: HttpRequest, form: Any, object_id: str, now: datetime) -> Any:
+        message_resolve(message_id=UUID(object_id), verdict="not_sent", actor=actor(request), now=now)
+        return _("Recorded as not sent.")
 
 
 @admin.register(Decision)

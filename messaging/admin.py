@@ -28,6 +28,7 @@ from access.screens import (
     definition_list,
     display,
     link,
+    link_action,
     service_action,
 )
 from messaging.accounts import account_health, account_pause, account_resume, template_release, templates_sync
@@ -205,7 +206,7 @@ class TemplateAdmin(ReadOnlyAdmin):
         "name", "language", "account", "category", "state", "status_reason", "quality", "preview", "needs", "synced_at",
     )  # fmt: skip
     readonly_fields = fields
-    actions_detail = ("release",)
+    actions_detail = ("send_test", "release")
     possible = {"release": lambda template: template.stopped_at is not None}
     empty_hint = _("No templates yet. Write them in the provider's console, then use “Sync templates” on the account.")
 
@@ -219,6 +220,14 @@ class TemplateAdmin(ReadOnlyAdmin):
     def release(self, request: HttpRequest, form: Any, object_id: str, now: datetime) -> Any:
         template_release(template_id=int(object_id), actor=actor(request), now=now)
         return _("The template may be used again.")
+
+    send_test = link_action(
+        title=_("Test send"),
+        url_name="test-send-template",
+        name="send_test",
+        icon="science",
+        permission="campaigns.change_campaign",
+    )
 
     @display(description=_("state"), label=TEMPLATE_COLOURS)
     def state(self, template: Template) -> tuple[str, str]:

@@ -12,8 +12,7 @@ from hypothesis.extra.django import TestCase
 from callbacks.models import Callback
 from campaigns.models import AdClick, AdSpend
 from contacts.consent import consent_record
-from conversations.models import Conversation, Conversion, DropOut, Message
-from conversations.stages import stage_filter
+from conversations.models import Conversion, DropOut, Message
 from delivery.models import Decision
 from reports.funnel import funnel, funnel_contacts, funnel_series
 from tests.builders.campaigns import AdBuilder, CampaignBuilder, LinkBuilder
@@ -267,15 +266,3 @@ class TestAgreement(TestCase):
             assert people == (count.people or 0), count.key
             if count.unit == "count" and count.people is not None:
                 assert people <= count.value, count.key
-
-
-def test_the_dashboards_stages_and_the_funnel_agree_when_everything_lies_in_the_period(campaign):
-    called(dropped(campaign, ended_by=DropOut.EndedBy.REPLY))
-    called(dropped(campaign, ended_by=DropOut.EndedBy.REPLY), sent_at=NOW + 3 * HOUR)  # had replied before
-    called(dropped(campaign), status="scheduled")
-    dropped(campaign, holdout=True)
-    ConversationBuilder(campaign=campaign)
-    found = numbers(campaign)
-    stages = {"started": "conversations_started", "dropped": "dropouts", "called_back": "called_back"}
-    for stage, key in (stages | {"reengaged": "reengaged"}).items():
-        assert stage_filter(Conversation.objects.filter(campaign=campaign), stage).count() == found[key], stage
