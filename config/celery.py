@@ -8,7 +8,7 @@ import os
 
 from celery import Celery
 from celery.signals import setup_logging
-from kombu import Queue
+from kombu import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -23,8 +23,11 @@ def keep_our_logging(**_: object) -> None:
 
 
 QUEUES = ("optout", "inbound", "send", "plan", "bulk", "report")
-app.conf.task_queues = tuple(Queue(name) for name in QUEUES)
+# Each with its own exchange and key: left to defaults, all would share one key, and every task would go to every queue.
+app.conf.task_queues = tuple(Queue(name, Exchange(name), routing_key=name) for name in QUEUES)
 app.conf.task_default_queue = "plan"
+app.conf.task_default_exchange = "plan"
+app.conf.task_default_routing_key = "plan"
 app.conf.task_routes = {
     "conversations.tasks.receipts_process_task": {"queue": "inbound"},
     "conversations.tasks.*": {"queue": "plan"},
