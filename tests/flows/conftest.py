@@ -1,9 +1,13 @@
 import pytest
+import redis
+from django.conf import settings
 
 from conversations.webhooks import secrets_forget
 from messaging.credentials import Credentials, credentials_write
 from tests.builders.messaging import AccountBuilder
 from tests.builders.webhooks import SECRET
+from tests.flows.world import World
+from tests.sandbox_process import start_sandbox
 
 
 @pytest.fixture(autouse=True)
@@ -20,3 +24,24 @@ def account(db):
     account = AccountBuilder()
     credentials_write(account, Credentials(access_token="token", app_secrets=(SECRET,), verify_token="handshake-me"))
     return account
+
+
+@pytest.fixture(scope="session")
+def sandbox_process():
+    with start_sandbox() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def redis_client():
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        yield client
+
+
+@pytest.fixture
+def world(transactional_db, live_server, sandbox_process, redis_client):
+    """See tests/flows/world.py. Tests that use it need `django_db(transaction=True, serialized_rollback=True)`."""
+    for key in redis_client.scan_iter("gov:*"):
+        redis_client.delete(key)
+    yield World(sandbox_process, live_server.url)
+    sandbox_process.reset()  # nothing may knock at a server that is gone
