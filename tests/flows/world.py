@@ -18,6 +18,7 @@ from access.scopes import SCOPES
 from callbacks.planner import callbacks_cancel_stopped, callbacks_plan, dropouts_detect
 from callbacks.services import policy_save
 from campaigns.entry_points import entry_point_create
+from campaigns.models import Campaign
 from campaigns.services import (
     campaign_approve,
     campaign_create,
@@ -25,7 +26,6 @@ from campaigns.services import (
     campaign_submit,
     campaigns_by_date,
 )
-from campaigns.models import Campaign
 from contacts.models import Contact
 from conversations.models import Conversation, DropOut, Message
 from conversations.receipts import receipts_process
@@ -38,7 +38,7 @@ from messaging.credentials import Credentials, credentials_write
 from reports.funnel import funnel
 from tests.builders.contacts import NOW
 from tests.builders.messaging import AccountBuilder
-from tests.sandbox_process import NUMBER, Sandbox
+from tests.sandbox_process import Sandbox
 
 LAN = "+84912345678"
 AD = "120210000000001"
