@@ -158,8 +158,8 @@ class StepInline(RoomStackedInline):
     verbose_name_plural = _("Steps")
     tab = False
     fieldsets = (
-        (None, {"fields": (("position", "delay", "cron"), "text", "buttons")}),
-        (None, {"fields": (("template_name", "template_language"), "template_values", "useful_for")}),
+        (None, {"fields": ("position", "delay", "cron", "text", "buttons")}),
+        (None, {"fields": ("template_name", "template_language", "template_values", "useful_for")}),
     )
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

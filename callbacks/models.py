@@ -10,6 +10,7 @@ from typing import Self
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
@@ -102,6 +103,9 @@ class CallbackQuerySet(models.QuerySet["Callback"]):
             state=Coalesce("message__status", models.Value("refused"), output_field=models.CharField()),
             reason=Coalesce("message__reason", "decision__reason", output_field=models.CharField()),
         )
+
+    def __str__(self) -> str:
+        return gettext("Step %(position)d") % {"position": self.position}
 
 
 class Callback(models.Model):

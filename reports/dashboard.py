@@ -15,7 +15,7 @@ from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import formats, timezone
+from django.utils import formats, numberformat, timezone
 from django.utils.translation import gettext as _
 
 from access.masking import mask_address, mask_name
@@ -158,7 +158,10 @@ def _count(scope: Scope, count: FunnelCount) -> Number:
 def money(value: Decimal, currency: str) -> str:
     """2 500 000 VND: no cents where there are none, thousands grouped as the reader's language does."""
     places = 0 if value == value.to_integral_value() else 2
-    return f"{formats.number_format(value, decimal_pos=places, force_grouping=True)} {currency}"
+    # Django's Vietnamese format names no grouping, and eight digits in a row cannot be read.
+    decimal, thousand = formats.get_format("DECIMAL_SEPARATOR"), formats.get_format("THOUSAND_SEPARATOR")
+    number = numberformat.format(value, decimal, places, grouping=3, thousand_sep=thousand, force_grouping=True)
+    return f"{number} {currency}"
 
 
 def holdout_rows(scope: Scope, numbers: Funnel) -> list[dict[str, Any]]:
