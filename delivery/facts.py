@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from django.db.models.functions import Coalesce
 from campaigns.models import Campaign
 from contacts.addresses import address_for_sending
 from contacts.models import Address, ConsentEvent, Purpose, consent_key
+from contacts.phones import country_time_zones, phone_facts
 from contacts.suppression import suppressed_contact_ids
 from conversations.models import Conversation, Message
 from delivery.gate import Facts
@@ -114,12 +116,13 @@ def _from_row(row: Mapping[str, Any], people: People, now: datetime) -> Facts:
         channel=channel,
         country=row["contact__country"],
         region=row["contact__region"],
-        time_zones=tuple(row["contact__time_zones"]),
+        time_zones=_zones(tuple(row["contact__time_zones"]), row["contact__country"]),
         consent=_consent(row["contact__consent_granted"], row["contact__consent_withdrawn"], channel, row["purpose"]),
         suppressed=contact_id in people.suppressed,
         reviews_open=row["contact__reviews_open"],
         deferred_until=row["contact__deferred_until"],
         has_address=bool(people.usable(contact_id)),
+        address_countries=_address_countries(people.usable(contact_id)),
         pressure=people.pressure.get(contact_id, ()),
         disclosed_per_week=people.disclosed.get(contact_id),
         has_conversation=row["conversation_id"] is not None,
@@ -138,6 +141,28 @@ def _from_row(row: Mapping[str, Any], people: People, now: datetime) -> Facts:
         template_category=row["template__category"] or "",
         expires_at=row["expires_at"],
     )
+
+
+def _address_countries(addresses: Sequence[Address]) -> tuple[str, ...]:
+    """Countries that the addresses name: a user id's prefix, and the area code of a number under +1."""
+    found = set()
+    for address in addresses:
+        if address.kind != Address.Kind.PHONE:
+            found.add(address.value[:2])
+        elif address.value.startswith("+1"):
+            found.add(_area_country(address.value[:5]))
+    return tuple(sorted(found))
+
+
+@lru_cache(maxsize=1024)
+def _area_country(prefix: str) -> str:
+    """+1 is shared by the US, Canada and the Caribbean; an area code nobody knows counts as the US, the strictest."""
+    return phone_facts(f"{prefix}2345678").country or "US"
+
+
+@lru_cache(maxsize=512)
+def _zones(known: tuple[str, ...], country: str) -> tuple[str, ...]:
+    return known or (country_time_zones(country) if country else ())
 
 
 def _consent(granted: Sequence[str], withdrawn: Sequence[str], channel: str, purpose: str) -> str:
@@ -204,12 +229,13 @@ def _from_plan(item: Planned, people: People, now: datetime) -> Facts:
         channel=channel,
         country=contact.country,
         region=contact.region,
-        time_zones=tuple(contact.time_zones),
+        time_zones=_zones(tuple(contact.time_zones), contact.country),
         consent=_consent(contact.consent_granted, contact.consent_withdrawn, channel, item.purpose),
         suppressed=contact.pk in people.suppressed,
         reviews_open=contact.reviews_open,
         deferred_until=contact.deferred_until,
         has_address=bool(people.usable(contact.pk)),
+        address_countries=_address_countries(people.usable(contact.pk)),
         pressure=people.pressure.get(contact.pk, ()),
         disclosed_per_week=people.disclosed.get(contact.pk),
         conversation_open=conversation.status == Conversation.Status.OPEN,

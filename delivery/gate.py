@@ -72,6 +72,7 @@ class Facts:
     reviews_open: int = 0
     deferred_until: datetime | None = None
     has_address: bool = True
+    address_countries: tuple[str, ...] = ()  # what the addresses themselves say, beside `country`
     # marketing messages to this person that were sent or are on their way, across campaigns and callbacks
     pressure: tuple[datetime, ...] = ()
     disclosed_per_week: int | None = None  # how often the person was told to expect messages when they agreed
@@ -235,9 +236,10 @@ def _words(facts: Facts, now: datetime, rules: Rules) -> Verdict:
     if facts.template_status != "APPROVED":
         values = {"template": facts.template_name, "status": facts.template_status or "unknown"}
         return Refuse(Reason.TEMPLATE_NOT_APPROVED, "template", HOUSE, values)
-    ban = rules.ban_for(facts.country, facts.region, facts.channel, facts.template_category)
-    if ban is not None:
-        return _banned(ban, facts)
+    for country in dict.fromkeys((facts.country, *facts.address_countries)):
+        ban = rules.ban_for(country, facts.region, facts.channel, facts.template_category)
+        if ban is not None:
+            return _banned(ban, facts, country)
     if window_open:
         return Send("template", "window", values=values)
     if facts.consent == "granted":
@@ -255,10 +257,10 @@ def _held_by_template(facts: Facts, now: datetime) -> Wait | Refuse:
     return Wait(until, Reason.TEMPLATE_PAUSED, "template", HOUSE, values)
 
 
-def _banned(ban: Ban, facts: Facts) -> Refuse:
+def _banned(ban: Ban, facts: Facts, country: str) -> Refuse:
     return Refuse(
         Reason.COUNTRY_BLOCKED,
         ban.name,
         ban.version,
-        {"country": facts.country, "category": facts.template_category, "template": facts.template_name},
+        {"country": country, "category": facts.template_category, "template": facts.template_name},
     )

@@ -22,9 +22,9 @@ Interval = tuple[datetime, datetime]
 def next_permitted(zones: tuple[str, ...], hours: tuple[Hours, ...], now: datetime) -> datetime | None:
     """`now` when it is permitted, else the next permitted moment; None when there is none within nine days.
 
-    Without a zone (nothing is known of where the person lives) UTC stands in.
+    Without a zone nothing is known of where the person lives, and no hour is permitted all over the world: None.
     """
-    intervals = _intervals(zones or ("UTC",), hours, now.astimezone(UTC).date())
+    intervals = _intervals(zones, hours, now.astimezone(UTC).date())
     index = bisect_right(intervals, (now, datetime.max.replace(tzinfo=UTC))) - 1
     if index >= 0 and now < intervals[index][1]:
         return now
@@ -51,8 +51,10 @@ def _zone_intervals(zone: ZoneInfo, hours: tuple[Hours, ...], days: list[date]) 
         if not rules:
             continue  # nothing says that this day is permitted
         first, last = max(rule.start for rule in rules), min(rule.end for rule in rules)
-        start_utc = datetime.combine(day, first, zone).astimezone(UTC)
-        end_utc = datetime.combine(day, last, zone).astimezone(UTC) - END_MARGIN
+        # Where the clocks change, an hour may come twice or not at all: the later start and the earlier end are safe.
+        start_utc = max(datetime.combine(day, first, zone).replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+        end_utc = min(datetime.combine(day, last, zone).replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+        end_utc -= END_MARGIN
         if start_utc < end_utc:
             found.append((start_utc, end_utc))
     return found
