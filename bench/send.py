@@ -62,7 +62,10 @@ def fill(url: str, count: int) -> ChannelAccount:
     serial = ChannelAccount.objects.count() * 10_000_000
     Address.objects.bulk_create(
         [
-            Address(contact=c, channel="whatsapp", kind="phone", value=f"+84{serial + n}", first_seen_at=now, last_seen_at=now)
+            Address(
+                contact=c, channel="whatsapp", kind="phone", value=f"+84{serial + n}", first_seen_at=now,
+                last_seen_at=now,
+            )
             for n, c in enumerate(contacts)
         ],
         batch_size=2000,
