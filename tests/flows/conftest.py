@@ -43,5 +43,7 @@ def world(transactional_db, live_server, sandbox_process, redis_client):
     """See tests/flows/world.py. Tests that use it need `django_db(transaction=True, serialized_rollback=True)`."""
     for key in redis_client.scan_iter("gov:*"):
         redis_client.delete(key)
-    yield World(sandbox_process, live_server.url)
+    world = World(sandbox_process, live_server.url)
+    yield world
+    world.check_record()
     sandbox_process.reset()  # nothing may knock at a server that is gone

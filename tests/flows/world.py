@@ -29,6 +29,7 @@ from campaigns.services import (
 from contacts.models import Contact
 from conversations.models import Conversation, DropOut, Message
 from conversations.receipts import receipts_process
+from conversations.refs import ref_parse
 from conversations.statuses import orphan_statuses_apply
 from delivery.dispatch import dispatch_due
 from delivery.models import Attempt
@@ -171,6 +172,7 @@ class World:
 
     def pass_time(self, *, until=None, **by):
         end = until or self.now + timedelta(**by)
+        self.beat()
         while due := self._next_due(end):
             self.clock(due)
             self.beat()
@@ -238,6 +240,17 @@ class World:
     def tried(self):
         """Every request that reached the provider, refused ones too."""
         return self.sandbox.sends()
+
+    def check_record(self):
+        """What must hold of any record, whatever the story: called at the end of every test."""
+        refs = [send["ref"] for send in self.sent]
+        assert len(refs) == len(set(refs)), "an attempt reached the provider twice"
+        for send in self.sent:
+            assert send["type"] == "template" or send["window_open"], "free text outside the window"
+        messages = Message.objects.in_bulk([ref_parse(ref)[0] for ref in refs])
+        for message in messages.values():
+            taken = sum(ref_parse(ref)[0] == message.pk for ref in refs)
+            assert taken == 1 or message.at_least_once, "a message was sent twice"
 
     @property
     def callbacks(self):
