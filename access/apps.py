@@ -8,6 +8,8 @@ class AccessConfig(AppConfig):
     verbose_name = _("Access")
 
     def ready(self) -> None:
+        from access.lookups import lookups_register
         from access.roles import roles_sync_after_migrate
 
+        lookups_register()
         post_migrate.connect(roles_sync_after_migrate, sender=self, dispatch_uid="access.roles")

@@ -186,7 +186,7 @@ def addresses_change(
 
 def address_for_sending(contact_ids: Sequence[UUID], channel: str, portfolio_id: str) -> dict[UUID, list[Address]]:
     """Current addresses of many contacts usable on an account of this portfolio, phone first; one query."""
-    rows = Address.objects.filter(contact_id__in=contact_ids, channel=channel, superseded_at=None).filter(
+    rows = Address.objects.filter(contact_id__any_of=contact_ids, channel=channel, superseded_at=None).filter(
         Q(scope="") | Q(scope=portfolio_id)
     )
     found: dict[UUID, list[Address]] = {}

@@ -56,10 +56,10 @@ def suppressed_contact_ids(contact_ids: Iterable[UUID], channel: str) -> set[UUI
     An address a person gave up still counts: whoever asked for it asked not to be written to.
     """
     hashes: dict[str, set[UUID]] = {}
-    rows = Address.objects.filter(contact_id__in=list(contact_ids), channel=channel)
+    rows = Address.objects.filter(contact_id__any_of=list(contact_ids), channel=channel)
     for contact_id, kind, value in rows.values_list("contact_id", "kind", "value"):
         hashes.setdefault(suppression_hash(channel, kind, value), set()).add(contact_id)
-    found = Suppression.objects.filter(channel=channel, value_hash__in=list(hashes))
+    found = Suppression.objects.filter(channel=channel, value_hash__any_of=list(hashes))
     return {contact_id for value in found.values_list("value_hash", flat=True) for contact_id in hashes[value]}
 
 

@@ -269,6 +269,12 @@ class Message(models.Model):
                 condition=models.Q(status="scheduled"),
                 name="message_due",
             ),
+            # The same for answers alone: the urgent dispatcher must not read past a million due callbacks.
+            models.Index(
+                fields=["account", "due_at"],
+                condition=models.Q(status="scheduled", origin__in=["optout_confirmation", "greeting", "reply"]),
+                name="message_due_urgent",
+            ),
             models.Index(
                 fields=["lease_until"],
                 condition=models.Q(status__in=["claimed", "inflight"]),

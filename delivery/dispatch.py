@@ -50,7 +50,7 @@ from messaging.events import (
     SendAnswer,
     TemplateContent,
 )
-from messaging.governor import PEOPLE_PERIOD, Ask, governor
+from messaging.governor import BURST_SECONDS, PEOPLE_PERIOD, Ask, governor
 from messaging.models import ChannelAccount, Template
 from messaging.templates import template_preview
 
@@ -61,7 +61,7 @@ Status = Message.Status
 BATCH = 500
 RUN_SECONDS = 15.0  # one call's share of a worker; what is left wakes the next call
 OURS = ("late", "connection", "content")  # refusals that say nothing about the account or the person
-SHORT_WAIT = 0.3  # a number's pace is waited for this long at most
+PACE_TICK = BURST_SECONDS * 0.8  # a paced number is looked at this often: its bucket never runs over
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,29 +96,30 @@ def dispatch_due(
     end = time.monotonic() + seconds
     claimed = sent = 0
     while True:
+        began = time.monotonic()
         accounts = [account_id] if account_id else outbox.accounts_due(now=clock(), urgent=urgent)
-        busy, pause = False, SHORT_WAIT
+        unpaced = paced = False
         for key in accounts:
-            took, went, wait = _batch(key, clock=clock, urgent=urgent, limit=limit)
+            took, went, limited = _batch(key, clock=clock, urgent=urgent, limit=limit)
             claimed, sent = claimed + took, sent + went
-            busy = busy or took > 0
-            if wait:
-                pause = min(pause, wait)
-        if not busy and (pause >= SHORT_WAIT or not accounts):
+            paced = paced or limited
+            unpaced = unpaced or (took > 0 and not limited)
+        if not (paced or unpaced):
             return Dispatched(claimed, sent, more=False)
         if time.monotonic() > end:
             return Dispatched(claimed, sent, more=True)
-        if not busy:
-            time.sleep(pause)
+        if not unpaced:
+            # Only the numbers' pace holds us up: let a worthwhile batch gather, and none of the pace go to waste.
+            time.sleep(max(0.0, began + PACE_TICK - time.monotonic()))
 
 
-def _batch(account_id: UUID, *, clock: Clock, urgent: bool, limit: int) -> tuple[int, int, float]:
-    """One batch of one account: how many were claimed and sent, and how long the number's pace asks us to wait."""
+def _batch(account_id: UUID, *, clock: Clock, urgent: bool, limit: int) -> tuple[int, int, bool]:
+    """One batch of one account: how many were claimed and sent, and whether the number's pace held some back."""
     account = ChannelAccount.objects.get(pk=account_id)
     now = clock()
     allowed, wait = governor().pace_take(account, want=limit, now=now)
     if not allowed:
-        return 0, 0, wait
+        return 0, 0, wait <= PACE_TICK
     claimed = outbox.claim(account_id=account_id, limit=allowed, now=now, urgent=urgent)
     went = 0
     try:
@@ -126,7 +127,7 @@ def _batch(account_id: UUID, *, clock: Clock, urgent: bool, limit: int) -> tuple
             went = _send_claimed(account, claimed, now=now, clock=clock)
     finally:
         governor().pace_return(account, count=allowed - went)
-    return len(claimed), went, wait if len(claimed) == allowed < limit else 0.0
+    return len(claimed), went, len(claimed) == allowed < limit
 
 
 def _send_claimed(account: ChannelAccount, claimed: Sequence[Claimed], *, now: datetime, clock: Clock) -> int:
@@ -150,7 +151,7 @@ def _tries(message_ids: Sequence[UUID]) -> dict[UUID, tuple[int, bool]]:
     """Attempts so far, and whether one of them may have reached the person."""
     live = Q(state__in=[Attempt.State.OPEN, Attempt.State.ACCEPTED, Attempt.State.UNKNOWN])
     rows = (
-        Attempt.objects.filter(message_id__in=message_ids)
+        Attempt.objects.filter(message_id__any_of=message_ids)
         .values("message_id")
         .annotate(tries=Count("id"), live=Count("id", filter=live))
     )

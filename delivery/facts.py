@@ -71,7 +71,9 @@ def pressure(contact_ids: Sequence[UUID], now: datetime) -> dict[UUID, tuple[dat
     """When each person was last sent marketing, over all campaigns and accounts; one query."""
     since = now - timedelta(days=PRESSURE_DAYS)
     rows = (
-        Message.objects.filter(contact_id__in=contact_ids, direction=Message.Direction.OUT, purpose=Purpose.MARKETING)
+        Message.objects.filter(
+            contact_id__any_of=contact_ids, direction=Message.Direction.OUT, purpose=Purpose.MARKETING
+        )
         .filter(Q(sent_at__gt=since) | Q(sent_at=None, occurred_at__gt=since), status__in=PRESSING)
         .values_list("contact_id", Coalesce("sent_at", "occurred_at"))
     )
@@ -84,7 +86,7 @@ def pressure(contact_ids: Sequence[UUID], now: datetime) -> dict[UUID, tuple[dat
 def _disclosed(contact_ids: Sequence[UUID], channel: str) -> dict[UUID, int]:
     rows = (
         ConsentEvent.objects.filter(
-            contact_id__in=contact_ids,
+            contact_id__any_of=contact_ids,
             channel=channel,
             purpose=Purpose.MARKETING,
             action=ConsentEvent.Action.GRANTED,
@@ -101,7 +103,7 @@ def facts_load(
     message_ids: Sequence[UUID], *, channel: str, portfolio_id: str, now: datetime
 ) -> tuple[dict[UUID, Facts], People]:
     """Facts of one account's messages: one joined query, and five for the people behind them."""
-    rows = list(Message.objects.filter(pk__in=message_ids).values(*_FIELDS))
+    rows = list(Message.objects.filter(pk__any_of=message_ids).values(*_FIELDS))
     people = people_load((row["contact_id"] for row in rows), channel=channel, portfolio_id=portfolio_id, now=now)
     return {row["id"]: _from_row(row, people, now) for row in rows}, people
 

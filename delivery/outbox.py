@@ -16,12 +16,10 @@ from uuid import UUID
 from django.db import connection
 from uuid_utils.compat import uuid7
 
-from conversations.models import Message
 from conversations.refs import ref_make
 from messaging.events import AddressRef, ProviderError
 
 LEASE_SECONDS = 60
-URGENT = (Message.Origin.OPTOUT_CONFIRMATION, Message.Origin.GREETING, Message.Origin.REPLY)
 
 # Highest priority first, oldest first within it; a loose scan over the few priorities keeps this one index probe each
 # however many messages wait for a later time.
@@ -38,23 +36,40 @@ WITH RECURSIVE levels AS (
     SELECT found.id FROM levels, LATERAL (
         SELECT m.id FROM conversations_message m
         WHERE m.account_id = %(account)s AND m.status = 'scheduled' AND m.priority = levels.priority
-          AND m.due_at <= %(now)s AND (%(origins)s::text[] IS NULL OR m.origin = ANY(%(origins)s::text[]))
+          AND m.due_at <= %(now)s
         ORDER BY m.due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     ) found LIMIT %(limit)s
 )
+"""
+# Answers have an index of their own (message_due_urgent), so that a million due callbacks do not stand in their way.
+_IS_URGENT = "m.origin IN ('optout_confirmation', 'greeting', 'reply')"
+_CLAIM_URGENT = f"""
+WITH due AS (
+    SELECT m.id FROM conversations_message m
+    WHERE m.account_id = %(account)s AND m.status = 'scheduled' AND {_IS_URGENT} AND m.due_at <= %(now)s
+    ORDER BY m.due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+"""  # noqa: S608 - constants only
+_TAKE = """
 UPDATE conversations_message m
 SET status = 'claimed', fence = m.fence + 1, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
 FROM due WHERE m.id = due.id
 RETURNING m.id, m.fence, m.contact_id, m.conversation_id, m.campaign_id, m.template_id, m.origin, m.priority, m.due_at,
           m.content_free, m.content_template
 """
-_DUE_ACCOUNTS = """
+_ACCOUNTS = """
 SELECT a.id FROM messaging_channelaccount a
 WHERE a.status = 'active' AND EXISTS (
-    SELECT 1 FROM conversations_message m WHERE m.account_id = a.id AND m.status = 'scheduled' AND m.due_at <= %(now)s
-      AND (%(origins)s::text[] IS NULL OR m.origin = ANY(%(origins)s::text[])))
+    SELECT 1 FROM conversations_message m WHERE m.account_id = a.id AND m.status = 'scheduled')
 ORDER BY a.id
 """
+_URGENT_ACCOUNTS = f"""
+SELECT a.id FROM messaging_channelaccount a
+WHERE a.status = 'active' AND EXISTS (
+    SELECT 1 FROM conversations_message m
+    WHERE m.account_id = a.id AND m.status = 'scheduled' AND {_IS_URGENT} AND m.due_at <= %(now)s)
+ORDER BY a.id
+"""  # noqa: S608 - constants only
 # A row's xmin changes with every update of it: equal before and after means that nothing we decided on has changed.
 _VERSIONS = """
 SELECT m.id, c.xmin::text, v.xmin::text, g.xmin::text, a.xmin::text, t.xmin::text
@@ -169,18 +184,17 @@ def _rows(sql: str, arguments: Any) -> list[tuple[Any, ...]]:
 
 
 def accounts_due(*, now: datetime, urgent: bool) -> list[UUID]:
-    """Active accounts with a message that is due; one index probe each."""
-    rows = _rows(_DUE_ACCOUNTS, {"now": now, "origins": list(URGENT) if urgent else None})
+    """Active accounts to look at: with an answer that is due, else with anything planned; one index probe each."""
+    rows = _rows(_URGENT_ACCOUNTS, {"now": now}) if urgent else _rows(_ACCOUNTS, None)
     return [row[0] for row in rows]
 
 
 def claim(*, account_id: UUID, limit: int, now: datetime, urgent: bool) -> list[Claimed]:
     """Take up to `limit` due messages of one account; other dispatchers pass over them. Commits by itself."""
-    origins = list(URGENT) if urgent else None
-    arguments = {"account": account_id, "now": now, "limit": limit, "origins": origins, "lease": LEASE_SECONDS}
+    arguments = {"account": account_id, "now": now, "limit": limit, "lease": LEASE_SECONDS}
     claimed = [
         Claimed(*row[:9], *(json.loads(value) if isinstance(value, str) else value for value in row[9:]))
-        for row in _rows(_CLAIM, arguments)
+        for row in _rows((_CLAIM_URGENT if urgent else _CLAIM) + _TAKE, arguments)
     ]
     return sorted(claimed, key=lambda item: (-item.priority, item.due_at, item.id))
 
