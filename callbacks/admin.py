@@ -280,9 +280,7 @@ class CallbackAdmin(ReadOnlyAdmin):
 
     @display(description=_("because"))
     def because(self, callback: Callback) -> str:
-        if callback.message:
-            return reason_text(callback.message.reason or callback.message.waiting_for)
-        return reason_text(callback.decision.reason) if callback.decision else ""
+        return reason_text(callback.reason)
 
     @display(description=_("why?"))
     def why(self, callback: Callback) -> SafeString | str:

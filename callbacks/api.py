@@ -200,12 +200,10 @@ class CallbackSerializer(serializers.ModelSerializer[Callback]):
         )
 
     def get_status(self, callback: Callback) -> str:
-        return callback.message.status if callback.message else "refused"
+        return callback.state
 
     def get_reason(self, callback: Callback) -> str:
-        if callback.message:
-            return callback.message.reason or callback.message.waiting_for
-        return callback.decision.reason if callback.decision else ""
+        return callback.reason
 
 
 class CallbackFilter(filters.FilterSet):

@@ -5,11 +5,9 @@ and points to the decision that refused it. Nothing is stored twice.
 """
 
 from datetime import timedelta
-from typing import Self
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models.functions import Coalesce
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
@@ -95,15 +93,6 @@ class CallbackStep(models.Model):
             ),
         ]
 
-
-class CallbackQuerySet(models.QuerySet["Callback"]):
-    def with_state(self) -> Self:
-        """Annotate `state` (the message's status, or "refused") and `reason` (why nothing was or will be said)."""
-        return self.annotate(
-            state=Coalesce("message__status", models.Value("refused"), output_field=models.CharField()),
-            reason=Coalesce("message__reason", "decision__reason", output_field=models.CharField()),
-        )
-
     def __str__(self) -> str:
         return gettext("Step %(position)d") % {"position": self.position}
 
@@ -122,8 +111,6 @@ class Callback(models.Model):
     planned_at = models.DateTimeField(_("planned"))
     ideal_at = models.DateTimeField(_("ideal time"))
 
-    objects = CallbackQuerySet.as_manager()
-
     class Meta:
         verbose_name = _("callback")
         verbose_name_plural = _("callbacks")
@@ -134,3 +121,15 @@ class Callback(models.Model):
                 name="callback_has_message_or_refusal",
             ),
         ]
+
+    @property
+    def state(self) -> str:
+        """The message's status (conversations.Message.Status), or "refused" when none was planned."""
+        return self.message.status if self.message else "refused"
+
+    @property
+    def reason(self) -> str:
+        """Why nothing was, or is yet to be, said (conversations.reasons); empty when nothing stands in the way."""
+        if self.message:
+            return self.message.reason or self.message.waiting_for
+        return self.decision.reason if self.decision else ""

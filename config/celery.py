@@ -24,10 +24,12 @@ def keep_our_logging(**_: object) -> None:
 
 QUEUES = ("optout", "inbound", "send", "plan", "bulk", "report")
 # Each with its own exchange and key: left to defaults, all would share one key, and every task would go to every queue.
-app.conf.task_queues = tuple(Queue(name, Exchange(name), routing_key=name) for name in QUEUES)
-app.conf.task_default_queue = "plan"
-app.conf.task_default_exchange = "plan"
-app.conf.task_default_routing_key = "plan"
+app.conf.update(
+    task_queues=tuple(Queue(name, Exchange(name), routing_key=name) for name in QUEUES),
+    task_default_queue="plan",
+    task_default_exchange="plan",
+    task_default_routing_key="plan",
+)
 app.conf.task_routes = {
     "conversations.tasks.receipts_process_task": {"queue": "inbound"},
     "conversations.tasks.*": {"queue": "plan"},

@@ -74,7 +74,7 @@ def test_a_silent_person_is_called_back_once(conversation):
     assert message.text == f"Chào {conversation.contact.display_name.split()[0]}!"
     assert message.dedupe_key == f"callback:{dropout.pk}:1"
     assert (message.purpose, message.turn) == ("marketing", 1)
-    assert Callback.objects.with_state().get().state == "scheduled"
+    assert Callback.objects.get().state == "scheduled"
 
 
 def test_it_waits_as_long_as_the_policy_is_patient(conversation):
@@ -108,7 +108,7 @@ def test_a_holdout_member_gets_a_line_and_no_message(conversation):
     sweep(later(days=1))
 
     assert not planned().exists()
-    callback = Callback.objects.with_state().get()
+    callback = Callback.objects.get()
     assert (callback.state, callback.reason) == ("refused", "holdout")
 
 
@@ -141,7 +141,7 @@ def test_a_pause_cancels_what_was_planned(conversation):
     campaign_pause(campaign_id=conversation.campaign_id, actor=None, now=NOW)
     assert callbacks_cancel_stopped(now=NOW) == 1
     assert callbacks_cancel_stopped(now=NOW) == 0
-    callback = Callback.objects.with_state().get()
+    callback = Callback.objects.get()
     assert (callback.state, callback.reason) == ("cancelled", "campaign_paused")
 
 
@@ -186,7 +186,7 @@ def test_a_second_step_waits_for_the_frequency_cap_or_is_refused_by_it(db):
     sent(first, later(hours=2))
     sweep(later(hours=3))
 
-    second, third = Callback.objects.with_state().order_by("position")[1:]
+    second, third = Callback.objects.order_by("position")[1:]
     assert (second.state, second.reason) == ("refused", "frequency_cap")  # one a day, and the window ends before
     assert third.message.due_at == later(hours=26)  # the template, a day after the first
 
@@ -215,7 +215,7 @@ def test_a_us_number_gets_no_marketing_template(db):
         },
     )
     sweep(later(hours=12))
-    assert Callback.objects.with_state().get().reason == "country_blocked"
+    assert Callback.objects.get().reason == "country_blocked"
 
 
 def test_a_failed_step_is_no_attempt_and_the_next_one_gets_its_chance(db):
@@ -234,7 +234,7 @@ def test_a_text_that_cannot_be_filled_in_is_refused_with_its_reason_and_the_next
     policy_of(conversation.campaign, {"delay": hour, "text": "Size {{ contact.attributes.size }}?"}, {"delay": hour})
     sweep()
 
-    refused, next_one = Callback.objects.with_state().order_by("position")
+    refused, next_one = Callback.objects.order_by("position")
     assert (refused.state, refused.reason) == ("refused", "content_invalid")
     assert "contact.attributes.size" in refused.decision.facts["problem"]
     assert next_one.state == "scheduled"
@@ -264,13 +264,13 @@ def test_a_closed_window_without_a_template_is_refused(db):
     conversation = silent(service_window_ends_at=NOW - timedelta(hours=1))
     policy_of(conversation.campaign)
     sweep()
-    assert Callback.objects.with_state().get().reason == "window_closed"
+    assert Callback.objects.get().reason == "window_closed"
 
 
 def test_a_late_plan_that_makes_no_sense_any_more_is_refused(conversation):
     dropouts_detect(now=NOW)
     callbacks_plan(now=later(days=4))
-    assert Callback.objects.with_state().get().reason == "expired"
+    assert Callback.objects.get().reason == "expired"
 
 
 def test_a_cron_step_is_due_in_the_contacts_own_morning(db):
