@@ -19,7 +19,6 @@ from campaigns.models import Campaign
 from config.embedded import die_with_parent
 from contacts.models import Address, Contact, consent_key
 from conversations.models import Conversation, Message
-from delivery.dispatch import dispatch_due
 from delivery.facts import facts_load
 from delivery.gate import decide
 from delivery.rules import rules_load
@@ -168,12 +167,30 @@ def bound(url: str, count: int) -> float:
         sent += len(answers)
 
 
-def whole(url: str, count: int) -> float:
-    """Rekindle's own path in one process: facts, gate, governor, flip under lock, attempts, decisions, record."""
+def whole(url: str, count: int, processes: int = 2) -> float:
+    """Rekindle's own path in worker processes: facts, gate, governor, flip under lock, attempts, decisions, record."""
     account = fill(url, count)
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "bench.dispatcher", str(account.pk)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent,
+        )
+        for _ in range(processes)
+    ]  # fmt: skip
+    for worker in workers:
+        assert worker.stdout is not None
+        worker.stdout.readline()
     began = time.perf_counter()
-    dispatch_due(clock=timezone.now, account_id=account.pk, seconds=600)
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    for worker in workers:
+        assert worker.stdout is not None
+        worker.stdout.readline()
     took = time.perf_counter() - began
+    for worker in workers:
+        worker.wait(30)
     accepted = Message.objects.filter(account=account, status="accepted").count()
     assert accepted == count, f"{accepted} of {count} accepted"
     return count / took
@@ -203,16 +220,18 @@ def run(*, short: bool) -> list[tuple[str, float, str, float | None]]:
     count = 3_000 if short else 15_000
     with sink() as url:
         peer = usual(url, 400 if short else 1_500)
-        bounds, wholes = [], []
+        bounds, wholes, alone = [], [], []
         for _ in range(1 if short else ROUNDS):  # in turns, so that a busy moment hits both
             bounds.append(bound(url, count))
             wholes.append(whole(url, count))
+            alone.append(whole(url, count // 2, processes=1))
         decisions = gate(url, 500)
     top, ours = median(bounds), median(wholes)
     return [
         ("send.usual", peer, "messages/s", None),
         ("send.batch_bound", top, "messages/s", None),
         ("send.whole_path", ours, "messages/s", top),
+        ("send.whole_path_one_worker", median(alone), "messages/s", top),
         ("send.whole_path_vs_usual", ours, "messages/s", peer),
         ("gate.decisions", decisions, "decisions/s", 100_000.0),
     ]

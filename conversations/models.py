@@ -204,9 +204,11 @@ class Message(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     contact = models.ForeignKey(Contact, on_delete=models.PROTECT, related_name="messages")
-    account = models.ForeignKey(ChannelAccount, on_delete=models.PROTECT, related_name="messages")
+    # A message is updated three times on its way out, and every plain index is written each time: columns that another
+    # index leads with have none of their own, and those that are mostly empty have one over the filled rows (Meta).
+    account = models.ForeignKey(ChannelAccount, on_delete=models.PROTECT, related_name="messages", db_index=False)
     conversation = models.ForeignKey(
-        Conversation, null=True, blank=True, on_delete=models.PROTECT, related_name="messages"
+        Conversation, null=True, blank=True, on_delete=models.PROTECT, related_name="messages", db_index=False
     )
     campaign = models.ForeignKey(Campaign, null=True, blank=True, on_delete=models.SET_NULL, related_name="messages")
     direction = models.CharField(_("direction"), max_length=3, choices=Direction.choices)
@@ -222,7 +224,9 @@ class Message(models.Model):
     content = models.JSONField(default=dict, blank=True)
     reply_to = models.CharField(max_length=200, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
-    receipt = models.ForeignKey(WebhookReceipt, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    receipt = models.ForeignKey(
+        WebhookReceipt, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
     standby = models.BooleanField(default=False)  # received while another app owned the thread
 
     # The outbox. `content_free` ({"text", "buttons"}) is for inside the window, `content_template`
@@ -230,8 +234,10 @@ class Message(models.Model):
     purpose = models.CharField(_("purpose"), max_length=20, choices=Purpose.choices, blank=True)
     content_free = models.JSONField(null=True, blank=True)
     content_template = models.JSONField(null=True, blank=True)
-    template = models.ForeignKey(Template, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    dedupe_key = models.CharField(max_length=200, unique=True, null=True, blank=True, editable=False)
+    template = models.ForeignKey(
+        Template, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    dedupe_key = models.CharField(max_length=200, null=True, blank=True, editable=False)
     at_least_once = models.BooleanField(default=False)  # only where twice is better than never: opt-out confirmations
     priority = models.SmallIntegerField(default=0)  # higher goes first when two want the same slot
     turn = models.PositiveIntegerField(default=0)  # conversation.turn when planned
@@ -243,8 +249,12 @@ class Message(models.Model):
     reason = models.CharField(_("reason"), max_length=40, blank=True)  # why suppressed, expired, cancelled or failed
     error_code = models.CharField(_("provider error"), max_length=20, blank=True)
     error_detail = models.CharField(max_length=300, blank=True)
-    author = models.ForeignKey("auth.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
-    approved_by = models.ForeignKey("auth.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    author = models.ForeignKey(
+        "auth.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+    approved_by = models.ForeignKey(
+        "auth.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
 
     sent_at = models.DateTimeField(null=True, blank=True)  # provider accepted it
     delivered_at = models.DateTimeField(null=True, blank=True)
@@ -261,9 +271,14 @@ class Message(models.Model):
                 fields=["account", "provider_message_id"],
                 condition=~models.Q(provider_message_id=""),
                 name="message_provider_id_once",
-            )
+            ),
+            models.UniqueConstraint(fields=["dedupe_key"], name="message_dedupe_once"),
         ]
         indexes = [
+            *(
+                models.Index(fields=[name], condition=models.Q(**{f"{name}__isnull": False}), name=f"message_{name}")
+                for name in ("template", "receipt", "author", "approved_by")
+            ),
             models.Index(
                 fields=["account", "-priority", "due_at"],
                 condition=models.Q(status="scheduled"),

@@ -95,12 +95,13 @@ def dispatch_due(
     """Send what is due, account by account, batch by batch, for up to `seconds`. `urgent`: answers only."""
     end = time.monotonic() + seconds
     claimed = sent = 0
+    rules = rules_load(now=clock())
     while True:
         began = time.monotonic()
         accounts = [account_id] if account_id else outbox.accounts_due(now=clock(), urgent=urgent)
         unpaced = paced = False
         for key in accounts:
-            took, went, limited = _batch(key, clock=clock, urgent=urgent, limit=limit)
+            took, went, limited = _batch(key, rules, clock=clock, urgent=urgent, limit=limit)
             claimed, sent = claimed + took, sent + went
             paced = paced or limited
             unpaced = unpaced or (took > 0 and not limited)
@@ -113,7 +114,7 @@ def dispatch_due(
             time.sleep(max(0.0, began + PACE_TICK - time.monotonic()))
 
 
-def _batch(account_id: UUID, *, clock: Clock, urgent: bool, limit: int) -> tuple[int, int, bool]:
+def _batch(account_id: UUID, rules: Rules, *, clock: Clock, urgent: bool, limit: int) -> tuple[int, int, bool]:
     """One batch of one account: how many were claimed and sent, and whether the number's pace held some back."""
     account = ChannelAccount.objects.get(pk=account_id)
     now = clock()
@@ -124,14 +125,15 @@ def _batch(account_id: UUID, *, clock: Clock, urgent: bool, limit: int) -> tuple
     went = 0
     try:
         if claimed:
-            went = _send_claimed(account, claimed, now=now, clock=clock)
+            went = _send_claimed(account, claimed, rules, now=now, clock=clock)
     finally:
         governor().pace_return(account, count=allowed - went)
     return len(claimed), went, len(claimed) == allowed < limit
 
 
-def _send_claimed(account: ChannelAccount, claimed: Sequence[Claimed], *, now: datetime, clock: Clock) -> int:
-    rules = rules_load(now=now)
+def _send_claimed(
+    account: ChannelAccount, claimed: Sequence[Claimed], rules: Rules, *, now: datetime, clock: Clock
+) -> int:
     ids = [item.id for item in claimed]
     seen = outbox.versions(ids)
     facts, people = facts_load(ids, channel=account.channel, portfolio_id=account.portfolio_id, now=now)

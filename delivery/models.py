@@ -24,7 +24,8 @@ class Attempt(models.Model):
         ABANDONED = "abandoned", _("Given up")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="attempts")
+    # The constraints below lead with it.
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="attempts", db_index=False)
     fence = models.PositiveIntegerField()
     # Travels in the provider's correlation field: `<message id as hex>.<fence>` (conversations.refs).
     ref = models.CharField(max_length=80, unique=True)
@@ -67,9 +68,10 @@ class Decision(models.Model):
         SEND = "send", _("Sending")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="decisions")
+    # Contact and message lead the two indexes below.
+    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="decisions", db_index=False)
     conversation = models.ForeignKey(Conversation, null=True, on_delete=models.CASCADE, related_name="decisions")
-    message = models.ForeignKey(Message, null=True, on_delete=models.CASCADE, related_name="decisions")
+    message = models.ForeignKey(Message, null=True, on_delete=models.CASCADE, related_name="decisions", db_index=False)
     stage = models.CharField(_("stage"), max_length=10, choices=Stage.choices)
     verdict = models.CharField(_("verdict"), max_length=10, choices=Verdict.choices)
     reason = models.CharField(_("reason"), max_length=40, blank=True)
