@@ -15,7 +15,9 @@ from django.db.models import F, Min
 
 from access.keys import api_key_create
 from access.scopes import SCOPES
+from callbacks.models import Callback
 from callbacks.planner import callbacks_cancel_stopped, callbacks_plan, dropouts_detect
+from callbacks.planning import UNDECIDED
 from callbacks.services import policy_save
 from campaigns.entry_points import entry_point_create
 from campaigns.models import Campaign
@@ -181,14 +183,17 @@ class World:
 
     def _next_due(self, end):
         """The next moment at which a sweep will find something, if it comes before `end`."""
-        after = self.now + SECOND
+        after = self.now
         silences = Conversation.objects.filter(
             turn__gt=F("dropout_turn"), last_inbound_at__lte=F("last_outbound_at"), converted_at=None
         ).values_list("last_outbound_at", "campaign__policy__patience")
+        # While the step before is on its way, the planner only looks whether it has come to something.
+        waiting = Callback.objects.filter(message__status__in=UNDECIDED).values("dropout")
+        to_plan = DropOut.objects.filter(ended_at=None, plan_at__gt=after).exclude(pk__in=waiting)
         unclear = Attempt.objects.filter(state__in=["open", "unknown"]).values_list("started_at", flat=True)
         moments = [
             Message.objects.filter(status="scheduled", due_at__gt=after).aggregate(at=Min("due_at"))["at"],
-            DropOut.objects.filter(ended_at=None, plan_at__gt=after).aggregate(at=Min("plan_at"))["at"],
+            to_plan.aggregate(at=Min("plan_at"))["at"],
             *(at + patience + SECOND for at, patience in silences if at and patience),
             *(at + 10 * MINUTE + SECOND for at in unclear),
         ]
