@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from demo.story import Story
 
 SPEED = 20.0
-STORY_SECONDS = 70
-LATE_AT = 12
+STORY_SECONDS = 60
+SETTLE_SECONDS = 30
+LATE_AT = 22
 console = Console()
 
 
@@ -85,9 +86,7 @@ def play(stack: Stack, arguments: argparse.Namespace, data: Path, web_port: int,
     story = begin(arguments, company, web, provider)
     console.print(f"Two shops are open. Admin: {web}/admin/   (logs: {stack.logs})")
     late = follow(story, stack, progress_table)
-    story.sandbox.post("/_sandbox/wait", {"seconds": 20})
-    time.sleep(3)  # the last webhooks are stored; let them be processed
-    story.tick()
+    settle(story)
     personas = [p for p in story.sandbox.get("/_sandbox/personas")["personas"] if p["state"] != "new"]
     report = verify(
         record=story.sandbox.get("/_sandbox/record"),
@@ -160,9 +159,21 @@ def follow(story: Story, stack: Stack, progress_table: Any) -> list[dict[str, An
             live.update(table)
             if not console.is_terminal and int(seconds) % 10 == 0:
                 print(f"{seconds:4.0f} s  {table.caption}")
-            if seconds > STORY_SECONDS and (not story.busy() or seconds > STORY_SECONDS + 25):
+            if seconds > STORY_SECONDS:
                 return late
             time.sleep(1)
+
+
+def settle(story: Story) -> None:
+    """Let the crowd stand still and everything that is on its way arrive, so that two records can be compared."""
+    story.sandbox.post("/_sandbox/personas/still", {})
+    story.tick()
+    deadline = time.monotonic() + SETTLE_SECONDS
+    calm = 0
+    while calm < 3 and time.monotonic() < deadline:
+        time.sleep(0.5)
+        idle = story.sandbox.post("/_sandbox/wait", {"seconds": 5})["idle"]
+        calm = calm + 1 if idle and not story.busy() else 0
 
 
 def stay(stack: Stack, company: Company, web: str) -> None:

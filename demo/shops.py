@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-PATIENCE = timedelta(seconds=8)
+PATIENCE = timedelta(seconds=14)
 
 
 @dataclass(frozen=True, slots=True)

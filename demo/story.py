@@ -14,8 +14,10 @@ from campaigns.models import Campaign
 from contacts.addresses import contact_find
 from conversations.models import Conversation, Message
 from delivery.gate import WINDOW_MARGIN
+from delivery.models import Attempt
 from demo.client import CallError, JsonClient
 from demo.shops import PATIENCE, Shop
+from messaging.models import WebhookReceipt
 
 PENDING = (Message.Status.SCHEDULED, Message.Status.CLAIMED, Message.Status.INFLIGHT)
 LATE_WRITERS = 10
@@ -132,7 +134,7 @@ class Story:
         The greeting still goes out as free text; when patience is over, only a template can, and to a number in
         the United States not even that. Their crowd never arrives by itself (`over`): only their messages do.
         """
-        closes_in = WINDOW_MARGIN + PATIENCE - timedelta(seconds=2)
+        closes_in = WINDOW_MARGIN + PATIENCE - timedelta(seconds=1)
         wrote_at = datetime.now(UTC) - timedelta(hours=24) + closes_in
         written = []
         for shop, campaign in self.shops:
@@ -169,8 +171,11 @@ class Story:
             self._attempt("PUT", f"/api/v1/entry-points/{ad.pk}/spend/{day}/", body, f"spend-{ad.pk}-{day}")
 
     def busy(self) -> bool:
-        """Whether anybody is still about to do something, or anything is still due."""
+        """Whether anything is on its way to the provider, or due in a moment, or received and not yet processed."""
         campaigns = [campaign.pk for _shop, campaign in self.shops]
-        soon = datetime.now(UTC) + timedelta(seconds=30)
-        due = Message.objects.filter(campaign__in=campaigns, status__in=PENDING, due_at__lt=soon)
-        return due.exists()
+        soon = datetime.now(UTC) + timedelta(seconds=1)
+        return (
+            Message.objects.filter(campaign__in=campaigns, status__in=PENDING, due_at__lt=soon).exists()
+            or Attempt.objects.filter(state=Attempt.State.OPEN).exists()
+            or WebhookReceipt.objects.filter(state=WebhookReceipt.State.PENDING).exists()
+        )

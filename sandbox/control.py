@@ -33,7 +33,7 @@ class Control:
             "tokens": self.tokens, "people": self.person, "faults": self.fault_add, "webhooks": self.manner,
             "inbound": self.inbound, "preferences": self.preference, "identity-change": self.identity,
             "statuses": self.status, "event": self.event, "template-status": self.template_status, "raw": self.raw,
-            "handshake": self.handshake, "personas": self.personas_make,
+            "handshake": self.handshake, "personas": self.personas_make, "personas/still": self.personas_still,
         }  # fmt: skip
         gets = {
             "health": self.health, "faults": self.fault_list, "personas": self.personas,
@@ -274,6 +274,10 @@ class Control:
         """Invite people; they click and write by themselves from now on."""
         made = self.crowd.invite(body, self._number(body).phone_number_id)
         return {"personas": [persona.to_json() for persona in made]}
+
+    async def personas_still(self, request: web.Request, body: Any) -> Answer:
+        """End the story: nobody acts from now on, so that the record can be compared with the product's."""
+        return {"stopped": await self.crowd.still()}
 
     async def personas(self, request: web.Request, body: Any) -> Answer:
         """Who they are and what they did, as ground truth; `busy` counts those about to do something."""

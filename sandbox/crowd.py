@@ -29,10 +29,16 @@ class Crowd:
         self._session: aiohttp.ClientSession | None = None
         world.listeners.append(self.receive)
 
-    async def reset(self) -> None:
+    async def still(self) -> int:
+        """Nobody does anything any more; who they are and what they did stays on record. How many were about to."""
+        busy = len(self._tasks)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        return busy
+
+    async def reset(self) -> None:
+        await self.still()
         self.personas.clear()
         self.by_person.clear()
         if self._session:

@@ -152,3 +152,12 @@ def test_a_call_that_makes_no_sense_is_refused(sandbox):
     for body in ({"ads": []}, {"ads": ["1"], "market": "mars"}, {"ads": ["1"], "mix": {"flies": 1}}):
         with pytest.raises(SandboxError):
             sandbox.post("personas", **body)
+
+
+def test_people_can_be_made_to_stand_still_and_stay_on_record(sandbox):
+    sandbox.number()
+    sandbox.post("personas", count=20, seed=3, market="hanoi-jewellery", ads=["1"], speed=1, over=3600)
+    assert sandbox.post("personas/still")["stopped"] == 20
+    after = sandbox.get("personas")
+    assert after["busy"] == 0
+    assert len(after["personas"]) == 20
