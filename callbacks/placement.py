@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from delivery.gate import HOUSE, Reason, Refuse, Send, Verdict, Wait
+from delivery.gate import HOUSE, WINDOW_MARGIN, Reason, Refuse, Send, Verdict, Wait
 
 GRID = timedelta(minutes=15)  # how finely an earlier moment is looked for
 MAX_WAITS = 50  # a wait that leads to a wait that leads to a wait ... ends somewhere
@@ -66,10 +66,20 @@ def place(
         return refusal or Refuse(Reason.WINDOW_CLOSED, "service_window", HOUSE)
     wanted = max(ideal_at, now)
     if has_free and window_ends_at is not None:
-        wanted = max(wanted, window_ends_at)  # inside it, the gate would choose the text, and too late
+        wanted = max(wanted, _closed_from(window_ends_at, decide_at))
     if wanted > latest_at:
         return refusal or _expired()
     return _forward(wanted, latest_at, "template", decide_at)
+
+
+def _closed_from(window_ends_at: datetime, decide_at: Callable[[datetime], Verdict]) -> datetime:
+    """From when on the gate takes the template: while the window is open it takes the text, and that is too late now.
+
+    The gate calls the window closed a little before it is; whether it does is asked, not assumed.
+    """
+    early = window_ends_at - WINDOW_MARGIN
+    verdict = decide_at(early)
+    return window_ends_at if isinstance(verdict, Send) and verdict.content == "free" else early
 
 
 def _forward(
