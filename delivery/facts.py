@@ -119,7 +119,12 @@ def _from_row(row: Mapping[str, Any], people: People, now: datetime) -> Facts:
         country=row["contact__country"],
         region=row["contact__region"],
         time_zones=_zones(tuple(row["contact__time_zones"]), row["contact__country"]),
-        consent=_consent(row["contact__consent_granted"], row["contact__consent_withdrawn"], channel, row["purpose"]),
+        consent=_consent(
+            row["contact__consent_granted"],
+            row["contact__consent_withdrawn"],
+            channel,
+            _consent_purpose(row["purpose"], row["content_free"] is not None, row["template__category"]),
+        ),
         suppressed=contact_id in people.suppressed,
         reviews_open=row["contact__reviews_open"],
         deferred_until=row["contact__deferred_until"],
@@ -165,6 +170,12 @@ def _area_country(prefix: str) -> str:
 @lru_cache(maxsize=512)
 def _zones(known: tuple[str, ...], country: str) -> tuple[str, ...]:
     return known or (country_time_zones(country) if country else ())
+
+
+def _consent_purpose(purpose: str, has_free: bool, category: str | None) -> str:
+    """Which consent a message needs: a marketing template is marketing, whatever it is sent for (a test, say)."""
+    only_marketing = not has_free and category == Template.Category.MARKETING
+    return Purpose.MARKETING if only_marketing else purpose
 
 
 def _consent(granted: Sequence[str], withdrawn: Sequence[str], channel: str, purpose: str) -> str:
@@ -232,7 +243,12 @@ def _from_plan(item: Planned, people: People, now: datetime) -> Facts:
         country=contact.country,
         region=contact.region,
         time_zones=_zones(tuple(contact.time_zones), contact.country),
-        consent=_consent(contact.consent_granted, contact.consent_withdrawn, channel, item.purpose),
+        consent=_consent(
+            contact.consent_granted,
+            contact.consent_withdrawn,
+            channel,
+            _consent_purpose(item.purpose, item.has_free, item.template.category if item.template else None),
+        ),
         suppressed=contact.pk in people.suppressed,
         reviews_open=contact.reviews_open,
         deferred_until=contact.deferred_until,

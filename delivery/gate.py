@@ -240,6 +240,9 @@ def _words(facts: Facts, now: datetime, rules: Rules) -> Verdict:
         ban = rules.ban_for(country, facts.region, facts.channel, facts.template_category)
         if ban is not None:
             return _banned(ban, facts, country)
+    if facts.consent == "withdrawn":
+        # Only service messages come this far: a template of a kind the person wants no more of is no answer.
+        return Refuse(Reason.OPTED_OUT, "consent", HOUSE, {"template": facts.template_name})
     if window_open:
         return Send("template", "window", values=values)
     if facts.consent == "granted":
