@@ -15,6 +15,7 @@ import structlog
 from django.db import connection, transaction
 from django.db.models import Q
 
+from contacts.consent import withdrawals_share
 from contacts.models import Address, AddressConflict, Contact
 from contacts.phones import country_time_zones, phone_facts
 
@@ -143,6 +144,7 @@ def _conflicts_log(contact: Contact, strangers: Sequence[Address], *, channel: s
             defaults={"channel": channel, "detail": {"kind": other.kind}, "seen_at": now},
         )
         if made:
+            withdrawals_share(contact_ids=[contact.pk, other.contact_id], now=now)
             log.warning("contacts.address_conflict", routed_to=str(contact.pk), also_named=str(other.contact_id))
 
 

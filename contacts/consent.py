@@ -1,5 +1,6 @@
 """The consent ledger and the current state it gives."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from django.db.models import Case, IntegerField, Value, When
 from django.db.models.functions import Least
 from django.utils.translation import gettext as _
 
+from contacts.conflicts import perhaps_same
 from contacts.errors import AlreadyRecordedError
 from contacts.models import ConsentEvent, Contact, consent_key
 
@@ -64,7 +66,48 @@ def consent_record(
     stored = ConsentEvent.objects.get(dedupe_key=dedupe_key)
     if (stored.contact_id, stored.channel, stored.purpose, stored.action) != (contact_id, channel, purpose, action):
         raise AlreadyRecordedError(_("This key was used for another consent event."), field="dedupe_key")
+    if action == ConsentEvent.Action.WITHDRAWN:
+        for other in sorted(perhaps_same([contact_id]).get(contact_id, ())):
+            _withdrawal_share(stored, other, occurred_at)
     return stored
+
+
+def withdrawals_share(*, contact_ids: Sequence[UUID], now: datetime) -> None:
+    """These contacts may be one person: whatever one of them has withdrawn, all have withdrawn as of `now`."""
+    contacts = [contact_lock(contact_id) for contact_id in sorted(contact_ids)]
+    for contact in contacts:
+        for key in contact.consent_withdrawn:
+            channel, _colon, purpose = key.partition(":")
+            event = (
+                ConsentEvent.objects.filter(contact=contact, channel=channel, purpose=purpose)
+                .filter(action=ConsentEvent.Action.WITHDRAWN)
+                .order_by("occurred_at", "recorded_at")
+                .last()
+            )
+            for other in contacts:
+                if event and key not in other.consent_withdrawn:
+                    _withdrawal_share(event, other.pk, now)
+
+
+def _withdrawal_share(event: ConsentEvent, other_id: UUID, occurred_at: datetime) -> None:
+    """The same withdrawal in another contact's ledger, once; what came from there does not go back."""
+    if event.evidence.get("perhaps_same") == str(other_id):
+        return
+    other = contact_lock(other_id)
+    shared = ConsentEvent(
+        contact=other,
+        channel=event.channel,
+        purpose=event.purpose,
+        action=event.action,
+        source=event.source,
+        wording=event.wording,
+        evidence={"perhaps_same": str(event.contact_id), "event": str(event.pk)},
+        occurred_at=occurred_at,
+        actor=event.actor,
+        dedupe_key=f"perhaps-same:{other_id}:{event.pk}",
+    )
+    ConsentEvent.objects.bulk_create([shared], ignore_conflicts=True)
+    state_derive(other, event.channel, event.purpose)
 
 
 def state_derive(contact: Contact, channel: str, purpose: str) -> None:

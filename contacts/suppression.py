@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from contacts.conflicts import perhaps_same
 from contacts.consent import contact_lock
 from contacts.errors import NoAddressError
 from contacts.models import Address, Contact, Suppression
@@ -24,7 +25,8 @@ def suppression_hash(channel: str, kind: str, value: str) -> str:
 
 def _lock_owners(channel: str, kind: str, value: str) -> None:
     owners = Contact.objects.filter(addresses__channel=channel, addresses__kind=kind, addresses__value=value)
-    for contact_id in owners.order_by("pk").values_list("pk", flat=True).distinct():
+    ids = set(owners.values_list("pk", flat=True))
+    for contact_id in sorted(ids.union(*perhaps_same(ids).values())):
         contact_lock(contact_id)
 
 
@@ -51,14 +53,20 @@ def suppression_lift(*, suppression_id: int) -> None:
 
 
 def suppressed_contact_ids(contact_ids: Iterable[UUID], channel: str) -> set[UUID]:
-    """Which of these contacts have (or had) a suppressed address on the channel; two queries, however many there are.
+    """Which of these contacts have (or had) a suppressed address on the channel; three queries, however many there are.
 
-    An address a person gave up still counts: whoever asked for it asked not to be written to.
+    An address a person gave up still counts: whoever asked for it asked not to be written to. So does an address of
+    another contact who may be the same person.
     """
+    ids = set(contact_ids)
+    stands_for: dict[UUID, set[UUID]] = {contact_id: {contact_id} for contact_id in ids}
+    for contact_id, others in perhaps_same(ids).items():
+        for other in others:
+            stands_for.setdefault(other, set()).add(contact_id)
     hashes: dict[str, set[UUID]] = {}
-    rows = Address.objects.filter(contact_id__any_of=list(contact_ids), channel=channel)
+    rows = Address.objects.filter(contact_id__any_of=list(stands_for), channel=channel)
     for contact_id, kind, value in rows.values_list("contact_id", "kind", "value"):
-        hashes.setdefault(suppression_hash(channel, kind, value), set()).add(contact_id)
+        hashes.setdefault(suppression_hash(channel, kind, value), set()).update(stands_for[contact_id])
     found = Suppression.objects.filter(channel=channel, value_hash__any_of=list(hashes))
     return {contact_id for value in found.values_list("value_hash", flat=True) for contact_id in hashes[value]}
 

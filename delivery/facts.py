@@ -57,7 +57,7 @@ class People:
 
 
 def people_load(contact_ids: Iterable[UUID], *, channel: str, portfolio_id: str, now: datetime) -> People:
-    """Five queries: addresses, suppressions (two), recent marketing messages, disclosed frequencies."""
+    """Six queries: addresses, suppressions (three), recent marketing messages, disclosed frequencies."""
     ids = list(dict.fromkeys(contact_ids))
     return People(
         addresses=address_for_sending(ids, channel, portfolio_id),
@@ -102,7 +102,7 @@ def _disclosed(contact_ids: Sequence[UUID], channel: str) -> dict[UUID, int]:
 def facts_load(
     message_ids: Sequence[UUID], *, channel: str, portfolio_id: str, now: datetime
 ) -> tuple[dict[UUID, Facts], People]:
-    """Facts of one account's messages: one joined query, and five for the people behind them."""
+    """Facts of one account's messages: one joined query, and six for the people behind them."""
     rows = list(Message.objects.filter(pk__any_of=message_ids).values(*_FIELDS))
     people = people_load((row["contact_id"] for row in rows), channel=channel, portfolio_id=portfolio_id, now=now)
     return {row["id"]: _from_row(row, people, now) for row in rows}, people
@@ -202,7 +202,7 @@ class Planned:
 
 
 def facts_planned(planned: Sequence[Planned], *, now: datetime) -> list[Facts]:
-    """Facts of messages that are only being considered, in the given order; five queries per account and channel."""
+    """Facts of messages that are only being considered, in the given order; six queries per account and channel."""
     by_account: dict[UUID, list[Planned]] = defaultdict(list)
     for item in planned:
         by_account[item.conversation.account_id].append(item)
