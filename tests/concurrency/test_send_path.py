@@ -110,19 +110,33 @@ def test_many_dispatchers_never_send_one_message_twice(provider, campaign):
     assert Attempt.objects.filter(state="accepted").count() == 200
 
 
-def test_two_accounts_do_not_fill_the_same_persons_cap_at_once(provider):
-    """Each would be the one allowed message of the day; together they would be two."""
+def test_two_accounts_do_not_fill_the_same_persons_cap_at_once(provider, monkeypatch):
+    """Each would be the one allowed message of the day; both have decided, neither has flipped."""
     people = [ContactBuilder() for _ in range(40)]
-    for _ in range(2):
-        campaign = CampaignBuilder(account=AccountBuilder(base_url=provider.url, throughput_per_second=100_000))
+    accounts = [AccountBuilder(base_url=provider.url, throughput_per_second=100_000) for _ in range(2)]
+    for account in accounts:
+        campaign = CampaignBuilder(account=account)
         for person in people:
             conversation = ConversationBuilder(campaign=campaign, contact=person)
             OutboundBuilder(conversation=conversation, expires_at=NOW + timedelta(days=5))
     for person in people:
         PhoneBuilder(contact=person)
-    job = lambda: dispatch_due(clock=lambda: NOW, limit=10)  # noqa: E731 - it is the job
-    in_threads(job, job)
+    both_decided = threading.Barrier(2)
+    governed = dispatch_module._governed
+
+    def meet(account, ready, held, now):
+        if len(ready) == len(people):
+            both_decided.wait(20)
+        return governed(account, ready, held, now)
+
+    monkeypatch.setattr(dispatch_module, "_governed", meet)
+    first, second = (account.pk for account in accounts)
+    in_threads(
+        lambda: dispatch_due(clock=lambda: NOW, account_id=first),
+        lambda: dispatch_due(clock=lambda: NOW, account_id=second),
+    )
     assert max(Counter(provider.recipients).values()) == 1
+    assert Message.objects.filter(status="accepted").count() == 40
     assert Message.objects.filter(status="scheduled", waiting_for="frequency_cap").count() == 40
 
 
