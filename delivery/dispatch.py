@@ -19,13 +19,13 @@ import structlog
 from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import Count, Max, Q
 
-from contacts.models import Address
+from contacts.models import Address, Purpose
 from contacts.suppression import suppressed_contact_ids
 from conversations.failures import Failure, failures_apply
 from conversations.models import Conversation, Message
 from conversations.services import conversations_note_sent
 from delivery import outbox
-from delivery.facts import PRESSING, People, facts_load, pressure
+from delivery.facts import PRESSING, People, facts_load, pressure, rivals
 from delivery.gate import Facts, Reason, Refuse, Send, Verdict, Wait, decide
 from delivery.models import Attempt, Decision
 from delivery.outbox import Claimed, Record
@@ -60,6 +60,7 @@ Status = Message.Status
 
 BATCH = 500
 RUN_SECONDS = 15.0  # one call's share of a worker; what is left wakes the next call
+YIELD = timedelta(seconds=5)
 OURS = ("late", "connection", "content")  # refusals that say nothing about the account or the person
 PACE_TICK = BURST_SECONDS * 0.8  # a paced number is looked at this often: its bucket never runs over
 
@@ -138,7 +139,9 @@ def _send_claimed(
     seen = outbox.versions(ids)
     facts, people = facts_load(ids, channel=account.channel, portfolio_id=account.portfolio_id, now=now)
     tries = _tries(ids)
-    ready, held = _decide_all(claimed, facts, people, tries, rules, now)
+    people_wanted = list({known.contact_id for known in facts.values() if known.purpose == Purpose.MARKETING})
+    others = rivals(people_wanted, account_id=account.pk, now=now) if people_wanted else {}
+    ready, held = _decide_all(claimed, facts, people, tries, others, rules, now)
     ready = _governed(account, ready, held, now)
     going = _flip_safely(account, ready, held, seen=seen, people=people, now=now)
     committed = time.monotonic()
@@ -165,6 +168,7 @@ def _decide_all(
     facts: dict[UUID, Facts],
     people: People,
     tries: dict[UUID, tuple[int, bool]],
+    others: dict[UUID, tuple[int, ...]],
     rules: Rules,
     now: datetime,
 ) -> tuple[list[Ready], list[tuple[Claimed, Facts, Verdict]]]:
@@ -181,14 +185,28 @@ def _decide_all(
             verdict = Refuse(Reason.DUPLICATE, "attempt", "1")
         else:
             verdict = decide(known, now, rules)
+        if isinstance(verdict, Send) and known.purpose == Purpose.MARKETING:
+            more_urgent = sum(priority > item.priority for priority in others.get(item.contact_id, ()))
+            verdict = _yielding(verdict, known, more_urgent, rules, now)
         if isinstance(verdict, Send):
             usable = people.usable(item.contact_id)
             ready.append(Ready(item, known, verdict, usable[0], len(usable) > 1))
-            if known.purpose == "marketing":
+            if known.purpose == Purpose.MARKETING:
                 added[item.contact_id] = (*added.get(item.contact_id, ()), now)
         else:
             held.append((item, known, verdict))
     return ready, held
+
+
+def _yielding(verdict: Send, known: Facts, more_urgent: int, rules: Rules, now: datetime) -> Verdict:
+    """When a cap leaves no room beside what is due from other accounts with a higher priority, that goes first."""
+    if not more_urgent:
+        return verdict
+    crowded = decide(replace(known, pressure=(*known.pressure, *[now] * more_urgent)), now, rules)
+    if isinstance(crowded, Send) or crowded.reason != Reason.FREQUENCY_CAP:
+        return verdict
+    # Asked again in a moment: by then the other has gone (and counts), or was refused (and does not).
+    return Wait(now + YIELD, crowded.reason, crowded.rule, crowded.rule_version, crowded.values)
 
 
 def _governed(

@@ -83,6 +83,23 @@ def pressure(contact_ids: Sequence[UUID], now: datetime) -> dict[UUID, tuple[dat
     return {contact_id: tuple(sorted(times)) for contact_id, times in found.items()}
 
 
+def rivals(contact_ids: Sequence[UUID], *, account_id: UUID, now: datetime) -> dict[UUID, tuple[int, ...]]:
+    """Priorities of the marketing that is due to these people right now from other accounts; one query."""
+    rows = (
+        Message.objects.filter(
+            contact_id__any_of=contact_ids, direction=Message.Direction.OUT, purpose=Purpose.MARKETING
+        )
+        .filter(status__in=(Status.SCHEDULED, Status.CLAIMED), due_at__lte=now)
+        .filter(account__status=ChannelAccount.Status.ACTIVE)
+        .exclude(account_id=account_id)
+        .values_list("contact_id", "priority")
+    )
+    found: dict[UUID, list[int]] = defaultdict(list)
+    for contact_id, priority in rows:
+        found[contact_id].append(priority)
+    return {contact_id: tuple(priorities) for contact_id, priorities in found.items()}
+
+
 def _disclosed(contact_ids: Sequence[UUID], channel: str) -> dict[UUID, int]:
     rows = (
         ConsentEvent.objects.filter(
@@ -216,6 +233,20 @@ def facts_planned(planned: Sequence[Planned], *, now: datetime) -> list[Facts]:
             now=now,
         )
     return [_from_plan(item, people[item.conversation.account_id], now) for item in planned]
+
+
+def facts_hypothetical(
+    *,
+    conversation: Conversation,
+    now: datetime,
+    has_free: bool,
+    template: Template | None = None,
+    purpose: str = Purpose.MARKETING,
+    origin: str = Message.Origin.CALLBACK,
+    expires_at: datetime | None = None,
+) -> Facts:
+    """Facts of one message that is only being considered: for a preview, or "what would happen now?"."""
+    return facts_planned([Planned(conversation, has_free, template, purpose, origin, expires_at)], now=now)[0]
 
 
 def _from_plan(item: Planned, people: People, now: datetime) -> Facts:
