@@ -85,6 +85,7 @@ class World:
         )  # fmt: skip
         templates_sync(account=self.account, now=NOW)
         self._key = ""
+        self.forget = lambda: None  # what happens before every sweep: Redis is emptied, say
 
     # -- the shop --------------------------------------------------------------------------------------------------
 
@@ -158,15 +159,19 @@ class World:
 
     def beat(self):
         """Everything the schedule wakes, once, in the order in which a message travels."""
-        self.hear()
-        campaigns_by_date(now=self.now)
-        dropouts_detect(now=self.now)
-        callbacks_plan(now=self.now)
-        callbacks_cancel_stopped(now=self.now)
-        self.dispatch()
-        attempts_reap()
-        attempts_reconcile(now=self.now)
-        self.hear()
+        for sweep in (
+            self.hear,
+            lambda: campaigns_by_date(now=self.now),
+            lambda: dropouts_detect(now=self.now),
+            lambda: callbacks_plan(now=self.now),
+            lambda: callbacks_cancel_stopped(now=self.now),
+            self.dispatch,
+            attempts_reap,
+            lambda: attempts_reconcile(now=self.now),
+            self.hear,
+        ):
+            self.forget()
+            sweep()
 
     def dispatch(self):
         dispatch_due(clock=lambda: self.now, urgent=True)
