@@ -22,7 +22,7 @@ def keep_our_logging(**_: object) -> None:
     """The settings have configured logging already."""
 
 
-QUEUES = ("optout", "inbound", "send", "plan", "bulk", "report")
+QUEUES = ("optout", "inbound", "send", "plan", "bulk")
 # Each with its own exchange and key: left to defaults, all would share one key, and every task would go to every queue.
 app.conf.update(
     task_queues=tuple(Queue(name, Exchange(name), routing_key=name) for name in QUEUES),
@@ -40,7 +40,6 @@ app.conf.task_routes = {
     "campaigns.tasks.*": {"queue": "plan"},
     "messaging.tasks.*": {"queue": "bulk"},
     "access.tasks.*": {"queue": "bulk"},
-    "reports.tasks.*": {"queue": "report"},
 }
 
 # Beat only wakes sweeps; a missed beat delays, it never loses.

@@ -27,8 +27,8 @@ from cryptography.fernet import Fernet
 from config import embedded
 
 STOP_SECONDS = 35  # a little more than Celery's soft shutdown
-# Queues by purpose: a large import or a slow report never delays an opt-out.
-WORKERS = {"worker-inbound": "optout,inbound", "worker-send": "send", "worker-plan": "plan,bulk,report"}
+# Queues by purpose: slow work never delays an opt-out.
+WORKERS = {"worker-inbound": "optout,inbound", "worker-send": "send", "worker-plan": "plan,bulk"}
 
 
 class Stack:
