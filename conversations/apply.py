@@ -11,7 +11,7 @@ import structlog
 from contacts.addresses import addresses_change, contact_find
 from contacts.models import ConsentEvent, Contact
 from contacts.optout import optin_record, optout_record
-from conversations.inbound import inbound_apply, inbound_optout, person_identify, word_verdict
+from conversations.inbound import inbound_apply, inbound_optout, inbound_review, person_identify, word_verdict
 from conversations.models import Conversation, Message
 from conversations.services import contact_callbacks_stop, handler_set
 from conversations.text import event_key, storable
@@ -45,6 +45,7 @@ def optouts(events: Iterable[Event]) -> list[Event]:
         for event in events
         if (isinstance(event, PreferenceChanged) and not event.wants_marketing)
         or (isinstance(event, InboundMessage) and word_verdict(event).kind == "stop")
+        or (isinstance(event, MessageRevoked) and word_verdict(_as_written(event)).kind == "stop")
     ]
 
 
@@ -55,6 +56,27 @@ def optout_apply(*, event: Event, account: ChannelAccount, now: datetime) -> Non
     elif isinstance(event, InboundMessage):
         contact = person_identify(person=event.person, account=account, now=now)
         inbound_optout(event=event, account=account, contact=contact, word=word_verdict(event).word)
+    elif isinstance(event, MessageRevoked):
+        # The edit may overtake the message it edits. Only of one that we know for our own it means nothing.
+        edited = Message.objects.filter(account=account, provider_message_id=storable(event.target_message_id))
+        if not edited.filter(direction=Message.Direction.OUT).exists():
+            as_written = _as_written(event)
+            contact = person_identify(person=event.person, account=account, now=now)
+            inbound_optout(event=as_written, account=account, contact=contact, word=word_verdict(as_written).word)
+
+
+def _as_written(event: MessageRevoked) -> InboundMessage:
+    """An edited message as if its new words had been written now; without words for a deleted one."""
+    return InboundMessage(
+        sender_id=event.sender_id,
+        occurred_at=event.occurred_at,
+        dedupe_key=event.dedupe_key,
+        raw={},
+        person=event.person,
+        message_id=event.target_message_id,
+        kind="text",
+        text=storable(event.new_text or ""),
+    )
 
 
 def event_apply(*, event: Event, account: ChannelAccount, receipt: WebhookReceipt, now: datetime) -> None:
@@ -65,7 +87,7 @@ def event_apply(*, event: Event, account: ChannelAccount, receipt: WebhookReceip
         case MessageEcho():
             echo_apply(event=event, account=account, receipt=receipt, now=now)
         case MessageRevoked():
-            revoke_apply(event=event, account=account)
+            revoke_apply(event=event, account=account, now=now)
         case PreferenceChanged():
             preference_apply(event=event, account=account, now=now)
         case IdentityChanged():
@@ -118,7 +140,7 @@ def echo_apply(*, event: MessageEcho, account: ChannelAccount, receipt: WebhookR
         )
 
 
-def revoke_apply(*, event: MessageRevoked, account: ChannelAccount) -> None:
+def revoke_apply(*, event: MessageRevoked, account: ChannelAccount, now: datetime) -> None:
     """The person deleted or edited a message. A stop word edited in counts like one written."""
     message = (
         Message.objects.select_for_update(no_key=True)
@@ -140,19 +162,14 @@ def revoke_apply(*, event: MessageRevoked, account: ChannelAccount) -> None:
     message.content["edits"] = edits
     message.text = new_text
     message.save(update_fields=["text", "content"])
-    as_written = InboundMessage(
-        sender_id=event.sender_id,
-        occurred_at=event.occurred_at,
-        dedupe_key=event.dedupe_key,
-        raw={},
-        person=event.person,
-        message_id=event.target_message_id,
-        kind="text",
-        text=new_text,
-    )
+    as_written = _as_written(event)
     verdict = word_verdict(as_written)
-    if message.direction == Message.Direction.IN and verdict.kind == "stop":
+    if message.direction != Message.Direction.IN:
+        return
+    if verdict.kind == "stop":
         inbound_optout(event=as_written, account=account, contact=message.contact, word=verdict.word)
+    elif verdict.kind == "review":
+        inbound_review(event=as_written, account=account, contact=message.contact, verdict=verdict, now=now)
 
 
 def preference_apply(*, event: PreferenceChanged, account: ChannelAccount, now: datetime) -> None:

@@ -4,7 +4,8 @@ Everything one message causes is done in one transaction (the caller's savepoint
 message row is its proof: when the row exists, all of it has happened.
 """
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -35,7 +36,11 @@ from messaging.models import ChannelAccount, WebhookReceipt
 
 log = structlog.get_logger(__name__)
 
-WORD_KINDS = frozenset({"text", "button", "interactive"})  # what a person typed or tapped, not a picture's caption
+WORD_KINDS = frozenset({"text", "button", "interactive"})  # what a person typed or tapped
+# Under a picture a stop word may be about the picture: somebody reads it. So it is with kinds we do not know yet.
+CAPTION_KINDS = frozenset({"image", "video", "audio", "document", "unknown"})
+ANSWER_PAUSE = timedelta(hours=1)
+UNSAID = (Message.Status.FAILED, Message.Status.SUPPRESSED, Message.Status.EXPIRED, Message.Status.CANCELLED)
 NO_WORD = WordVerdict(kind="none", word="", language="")
 
 
@@ -98,7 +103,12 @@ def person_identify(*, person: Person, account: ChannelAccount, now: datetime) -
 
 def word_verdict(event: InboundMessage) -> WordVerdict:
     """Whether the message is a word that acts. Nothing asks for an opt-in by yes yet, so a bare yes is just a word."""
-    return classify(storable(event.text)) if event.kind in WORD_KINDS and event.text else NO_WORD
+    if event.kind not in WORD_KINDS | CAPTION_KINDS or not event.text:
+        return NO_WORD
+    verdict = classify(storable(event.text))
+    if event.kind in WORD_KINDS:
+        return verdict
+    return replace(verdict, kind="review") if verdict.kind in ("stop", "review") else NO_WORD
 
 
 def inbound_optout(*, event: InboundMessage, account: ChannelAccount, contact: Contact, word: str) -> None:
@@ -113,6 +123,20 @@ def inbound_optout(*, event: InboundMessage, account: ChannelAccount, contact: C
         evidence=_evidence(account, event) | {"word": word},
     )
     contact_callbacks_stop(contact_id=contact.id, channel=account.channel, at=event.occurred_at)
+
+
+def inbound_review(
+    *, event: InboundMessage, account: ChannelAccount, contact: Contact, verdict: WordVerdict, now: datetime
+) -> None:
+    """Ask a person whether what was written is an opt-out; until then nothing is sent. Idempotent."""
+    review_raise(
+        contact_id=contact.id,
+        channel=account.channel,
+        text=storable(event.text),
+        matched=verdict.word,
+        message_key=event_key("message", account.id, event.dedupe_key),
+        now=min(event.occurred_at, now),
+    )
 
 
 def _conversation(
@@ -222,14 +246,7 @@ def _act_on_words(
     now: datetime,
 ) -> None:
     if verdict.kind == "review":
-        review_raise(
-            contact_id=contact.id,
-            channel=account.channel,
-            text=storable(event.text),
-            matched=verdict.word,
-            message_key=event_key("message", account.id, event.dedupe_key),
-            now=min(event.occurred_at, now),
-        )
+        inbound_review(event=event, account=account, contact=contact, verdict=verdict, now=now)
     elif verdict.kind == "start":
         optin_record(
             contact_id=contact.id,
@@ -240,7 +257,7 @@ def _act_on_words(
             wording=storable(event.text),
             evidence=_evidence(account, event) | {"word": verdict.word},
         )
-    if verdict.kind in ("stop", "start", "help"):
+    if verdict.kind in ("stop", "start", "help") and not _answered_lately(verdict.kind, contact, account, now):
         campaign_language = conversation.campaign.language if conversation.campaign else ""
         language = verdict.language or contact.language or campaign_language
         text = confirmation_text(language, kind=verdict.kind, business_name=account.name)
@@ -258,6 +275,21 @@ def _act_on_words(
             # Twice is better than never for the one message that says: we have heard you.
             at_least_once=stop,
         )
+
+
+def _answered_lately(kind: str, contact: Contact, account: ChannelAccount, now: datetime) -> bool:
+    """Whether our last answer to a word said just that: a machine that answers our answers would go on for ever."""
+    words = Q()
+    for word in ("stop", "start", "help"):
+        words |= Q(dedupe_key__startswith=f"{word}:{account.id}:")
+    last = (
+        Message.objects.filter(words, contact=contact, account=account, direction=Message.Direction.OUT)
+        .exclude(status__in=UNSAID)
+        .filter(occurred_at__gt=now - ANSWER_PAUSE)
+        .order_by("occurred_at", "id")
+        .last()
+    )
+    return last is not None and str(last.dedupe_key).startswith(f"{kind}:")
 
 
 def _greet(

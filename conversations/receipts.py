@@ -80,7 +80,7 @@ def _parse(receipt: WebhookReceipt) -> Parsed:
 
 def _optouts_first(receipt: WebhookReceipt, parsed: Parsed, accounts: "_Accounts", now: datetime) -> None:
     for event in optouts(parsed.events):
-        for account in accounts.believed(event, receipt):
+        for account in accounts.believed(event, receipt) or accounts.of_the_business(event, receipt):
             try:
                 with transaction.atomic():
                     optout_apply(event=event, account=account, now=now)
@@ -227,3 +227,17 @@ class _Accounts:
         """Of those, the ones whose secret made the signature."""
         vouched = set(receipt.verified_account_ids)
         return [account for account in self.named(event, receipt.channel) if account.id in vouched]
+
+    def of_the_business(self, event: Event, receipt: WebhookReceipt) -> list[ChannelAccount]:
+        """One that vouched, of the business an event without a number speaks of: an opt-out is the person's, for all
+        numbers of the channel, so it need not wait for the number."""
+        if event.sender_id or not event.business_account_id:
+            return []
+        vouched = set(receipt.verified_account_ids)
+        return [
+            account
+            for account in self.all
+            if account.channel == receipt.channel
+            and account.business_account_id == event.business_account_id
+            and account.id in vouched
+        ][:1]

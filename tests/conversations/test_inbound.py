@@ -1,5 +1,6 @@
 """What a person's message does. Bodies as the provider sends them, through the stored receipt."""
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 
@@ -16,6 +17,7 @@ from tests.builders import webhooks as wa
 from tests.builders.campaigns import AdBuilder, CampaignBuilder, LinkBuilder
 from tests.builders.contacts import NOW
 from tests.builders.conversations import DropOutBuilder, OutboundBuilder
+from tests.builders.messaging import AccountBuilder
 
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
@@ -388,3 +390,57 @@ def test_a_deleted_message_is_marked_and_an_edited_one_shows_its_new_text(accoun
     message.refresh_from_db()
     assert message.revoked_at == NOW
     assert Message.objects.count() == 1
+
+
+def edited(account, words, at=NOW):
+    new = {"original_message_id": "wamid.M1", "message": {"type": "text", "text": {"body": words}}}
+    return changed(account, {"type": "edit", "edit": new}, at=at)
+
+
+def test_an_edit_into_a_stop_counts_although_it_overtakes_its_message(account):
+    receive(account, edited(account, "STOP", at=NOW + MINUTE), now=NOW + MINUTE)
+    assert consent(Contact.objects.get()) == "withdrawn"
+    say(account, "hi", wamid="wamid.M1")
+    assert consent(Contact.objects.get()) == "withdrawn"
+
+
+def test_an_edit_that_may_be_an_opt_out_is_for_somebody_to_read(account):
+    say(account, "hi", wamid="wamid.M1")
+    receive(account, edited(account, "please stop sending me the blue ones"))
+    assert OptOutReview.objects.get().verdict == ""
+
+
+def test_a_stop_word_under_a_picture_is_for_somebody_to_read(account):
+    picture = {"type": "image", "image": {"id": "1", "caption": "STOP"}, "text": None}
+    message = say(account, "", **picture)
+    assert message.kind == "image"
+    assert OptOutReview.objects.get().contact == message.contact
+    assert not Message.objects.filter(direction="out").exists()
+
+
+def test_an_opt_out_that_names_no_number_counts_for_the_business_with_many(account):
+    AccountBuilder(business_account_id=account.business_account_id, portfolio_id=account.portfolio_id)
+    stop = json.loads(preference(account, "stop"))
+    del stop["entry"][0]["changes"][0]["value"]["metadata"]
+    receive(account, json.dumps(stop).encode())
+    assert consent(Contact.objects.get()) == "withdrawn"
+
+
+def test_an_opt_out_of_a_business_whose_secret_did_not_sign_is_not_believed(account):
+    stop = json.loads(preference(AccountBuilder(), "stop"))
+    del stop["entry"][0]["changes"][0]["value"]["metadata"]
+    receive(account, json.dumps(stop).encode())
+    assert not Contact.objects.exists()
+
+
+def test_a_machine_that_answers_every_answer_with_stop_gets_one_confirmation_an_hour(account):
+    for minutes in range(5):
+        say(account, "STOP", at=NOW + minutes * MINUTE)
+    confirmations = Message.objects.filter(direction="out", origin="optout_confirmation")
+    assert confirmations.count() == 1
+    assert ConsentEvent.objects.filter(action="withdrawn").count() == 5
+    say(account, "START", at=NOW + 10 * MINUTE)
+    say(account, "STOP", at=NOW + 11 * MINUTE)
+    assert confirmations.count() == 2
+    say(account, "STOP", at=NOW + 3 * HOUR)
+    assert confirmations.count() == 3
