@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import DatabaseError, DataError, IntegrityError, OperationalError, transaction
 from django.db.models import Count, Max, Q
 
 from contacts.models import Address, Purpose
@@ -36,7 +36,7 @@ from delivery.services import Decided, decision_record
 from delivery.transport import FRESH_SECONDS, Answer, transport
 from messaging.adapters.outbound import outbound_adapter
 from messaging.credentials import credentials_read
-from messaging.errors import CredentialsUnreadableError, UnsendableError
+from messaging.errors import CredentialsUnreadableError
 from messaging.events import (
     AddressRef,
     Button,
@@ -356,7 +356,7 @@ def _send(
                 request = adapter.render(
                     account=account, credentials=credentials, to=to, content=_content(item), ref=item.message.ref
                 )
-            except (UnsendableError, KeyError, TypeError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001 - one message that cannot be put into words stops no other
                 note(item, _refusal("content", type(error).__name__, ErrorClass.FIX_MESSAGE, Scope.MESSAGE))
                 continue
             yield item, request
@@ -389,12 +389,12 @@ def _refusal(code: str, title: str, kind: ErrorClass, scope: Scope) -> SendAnswe
 def _record(account: ChannelAccount, records: Sequence[Record], *, now: datetime) -> None:
     try:
         _record_together(account, records, now)
-    except (IntegrityError, OperationalError):
-        # One bad row (an id the provider gave twice, say) must not cost the others their answers.
+    except DatabaseError:
+        # One bad row (an id the provider gave twice, or a page long) must not cost the others their answers.
         for one in records:
             try:
                 _record_together(account, [one], now)
-            except IntegrityError:
+            except (IntegrityError, DataError):
                 _record_together(account, [replace(one, provider_id="")], now)
 
 
@@ -404,9 +404,10 @@ def _record_together(account: ChannelAccount, records: Sequence[Record], now: da
         conversations_note_sent(
             sent=[(r.message.id, r.at) for r in records if r.state == Attempt.State.ACCEPTED and r.message.id in ours]
         )
-    refused = [r for r in records if r.error is not None and r.error_code not in OURS]
-    if refused:
-        _apply_refusals(account, refused, now)
+        refused = [r for r in records if r.error is not None and r.error_code not in OURS]
+        if refused:
+            # In the same transaction: a refusal that says "opted out" is not written down without the opt-out.
+            _apply_refusals(account, refused, now)
     log.info(
         "dispatched",
         account_id=str(account.pk),
@@ -441,5 +442,4 @@ def _apply_refusals(account: ChannelAccount, refused: Sequence[Record], now: dat
             to = (r.to,) if r.to else ()
             failures.append(Failure(messages[r.message.id], r.error, r.at, r.message.ref, to))
     if failures:
-        with transaction.atomic():
-            failures_apply(account=account, failures=failures, now=now)
+        failures_apply(account=account, failures=failures, now=now)

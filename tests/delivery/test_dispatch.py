@@ -257,3 +257,39 @@ def test_the_portfolios_daily_limit_counts_people_outside_windows(provider):
     assert len(provider.received) == 1
     waiting = Message.objects.get(status=Status.SCHEDULED)
     assert waiting.waiting_for == "provider_limit"
+
+
+def test_answers_that_the_database_cannot_keep_do_not_cost_the_others_theirs(provider):
+    campaign = CampaignBuilder(account=AccountBuilder(base_url=provider.url))
+    messages = [due_message(provider, campaign=campaign) for _ in range(4)]
+    odd = iter(["wamid.ok", "wamid." + "x" * 300, "wamid.\0", "wamid.\ud800"])
+    provider.answer = lambda _body: (200, {"messages": [{"id": next(odd)}]})
+    dispatch()
+    assert {Message.objects.get(pk=m.pk).status for m in messages} == {Status.ACCEPTED}
+
+
+def test_a_message_that_cannot_be_put_into_words_fails_alone(provider):
+    campaign = CampaignBuilder(account=AccountBuilder(base_url=provider.url))
+    broken = templated(due_message(provider, campaign=campaign))
+    Contact.objects.update(consent_granted=[consent_key("whatsapp", "marketing")])
+    broken.content_template |= {"values": {"header.image": 5}}
+    broken.save()
+    fine = [due_message(provider, campaign=campaign) for _ in range(2)]
+    dispatch()
+    broken.refresh_from_db()
+    assert (broken.status, broken.error_code) == (Status.FAILED, "content")
+    assert {Message.objects.get(pk=m.pk).status for m in fine} == {Status.ACCEPTED}
+
+
+def test_a_refusal_is_not_written_down_without_the_opt_out_it_says(provider, monkeypatch):
+    provider.refuse(131050)
+    message = due_message(provider)
+
+    def killed(**_given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("delivery.dispatch.failures_apply", killed)
+    with pytest.raises(KeyboardInterrupt):
+        dispatch()
+    message.refresh_from_db()
+    assert message.status == Status.INFLIGHT  # the reaper finds it, and a person is asked

@@ -1,10 +1,11 @@
 """How long an answer asks us to wait."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+
+from messaging.adapters.whatsapp.reading import json_read
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -48,7 +49,7 @@ def _usage_seconds(lower: Mapping[str, str]) -> float | None:
 def json_object(body: bytes) -> dict[str, Any]:
     """The JSON object in `body`, or an empty one."""
     try:
-        value = json.loads(body)
+        value = json_read(body)
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
