@@ -131,7 +131,7 @@ def begin(arguments: argparse.Namespace, company: Company, web: str, provider: s
         shops.append((shop, campaign_set_up(shop, account, company, run=run)))
     for shop, campaign in shops:
         crowd_invite(shop, campaign, sandbox, people=arguments.people, seed=seed, speed=SPEED)
-    return Story(run=run, shops=shops, api=api, sandbox=sandbox)
+    return Story(run=run, shops=shops, api=api, sandbox=sandbox, speed=SPEED)
 
 
 def _base36(number: int) -> str:

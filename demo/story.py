@@ -31,6 +31,7 @@ class Story:
     shops: Sequence[tuple[Shop, Campaign]]
     api: JsonClient
     sandbox: JsonClient
+    speed: float
     purchases_seen: int = 0
     purchases: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -141,7 +142,7 @@ class Story:
             crowd = self.sandbox.post(
                 "/_sandbox/personas",
                 {"count": LATE_WRITERS, "seed": int(self.run, 36) + 7, "market": shop.market,
-                 "number": shop.account["sender_id"], "ads": ["unused"], "speed": 1, "over": 10**9,
+                 "number": shop.account["sender_id"], "ads": ["unused"], "speed": self.speed, "over": 10**9,
                  "shares": {"night": 0.5, "username": 0}},
             )["personas"]  # fmt: skip
             ad = campaign.entry_points.get(kind="ad").ad_id
