@@ -48,9 +48,20 @@ def statuses_apply(*, account: ChannelAccount, updates: Sequence[StatusUpdate], 
                 ],
             )
             stored = cursor.fetchall()
-        statuses_advance(status_ids=[row[0] for row in stored if row[1]], now=now)
+        matched = [row[0] for row in stored if row[1]]
+        statuses_advance(status_ids=matched, now=now)
+        if matched and len(matched) < len(stored):
+            _siblings_advance([row[0] for row in stored if not row[1]], now)
         _orphaned_optouts(account, updates, {row[2] for row in stored if not row[1]})
     return len(stored)
+
+
+def _siblings_advance(orphans: Sequence[int], now: datetime) -> None:
+    """One status of this batch may have taught us a message's provider id (by its ref) that another one goes by."""
+    with connection.cursor() as cursor:
+        cursor.execute(MATCH_SIBLINGS, [list(orphans)])
+        matched = [row[0] for row in cursor.fetchall()]
+    statuses_advance(status_ids=matched, now=now)
 
 
 def orphan_statuses_apply(*, now: datetime) -> int:
@@ -164,6 +175,13 @@ LEFT JOIN conversations_message by_id ON {BY_ID}
 LEFT JOIN conversations_message by_ref ON by_id.id IS NULL AND {BY_REF}
 ON CONFLICT (account_id, dedupe_key) DO NOTHING
 RETURNING id, message_id, dedupe_key
+"""  # noqa: S608 - put together from the constants above, values are parameters
+
+MATCH_SIBLINGS = f"""
+UPDATE conversations_messagestatus s SET message_id = by_id.id
+FROM conversations_message by_id
+WHERE s.id = ANY(%s) AND s.message_id IS NULL AND {BY_ID}
+RETURNING s.id
 """  # noqa: S608 - put together from the constants above, values are parameters
 
 MATCH_ORPHANS = f"""

@@ -238,3 +238,45 @@ def test_a_body_of_a_thousand_takes_a_handful_of_queries_and_four_thousand_a_sec
     assert len(queries) < 25
     print(f"status items per second: {1000 / took:.0f}")  # noqa: T201 - pytest -s shows the figure
     assert 1000 / took > 1000  # the target is 4,000; a shared machine may be busy
+
+
+def many_receipts(account, count):
+    """One status a webhook, as most of them come."""
+    for number in range(count):
+        raw = wa.statuses(account, wa.status(f"wamid.MANY{number}", "delivered"))
+        receipt_store(channel="whatsapp", raw=raw, account_ids=[account.id])
+
+
+def test_many_webhooks_with_one_status_each_cost_a_handful_of_queries(account, conversation):
+    sent = [
+        OutboundBuilder(conversation=conversation, status="accepted", provider_message_id=f"wamid.MANY{number}")
+        for number in range(100)
+    ]
+    many_receipts(account, 100)
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        assert receipts_process(now=NOW) == 100
+    assert len(queries) < 25
+    assert set(Message.objects.filter(pk__in=[m.pk for m in sent]).values_list("status", flat=True)) == {"delivered"}
+    assert set(WebhookReceipt.objects.values_list("state", "item_count", "processed_at")) == {("processed", 1, NOW)}
+
+
+def test_a_bad_status_among_many_webhooks_takes_no_other_with_it(account, conversation):
+    OutboundBuilder(conversation=conversation, status="accepted", provider_message_id="wamid.MANY7")
+    many_receipts(account, 10)
+    poison = wa.statuses(account, wa.status("wamid." + "A" * 300, "delivered"))
+    receipt_store(channel="whatsapp", raw=poison, account_ids=[account.id])
+    assert receipts_process(now=NOW) == 11
+    assert sorted(WebhookReceipt.objects.values_list("state", flat=True)) == ["partial"] + ["processed"] * 10
+    assert MessageStatus.objects.count() == 10
+    assert Message.objects.get(provider_message_id="wamid.MANY7").status == "delivered"
+
+
+def test_an_opt_out_behind_a_pile_of_statuses_takes_effect_in_the_first_round(account, conversation):
+    PhoneBuilder(contact=conversation.contact, value="+84901230001")
+    many_receipts(account, 150)
+    stop = wa.messages(account, wa.text("STOP"))
+    receipt_store(channel="whatsapp", raw=stop, account_ids=[account.id])
+    receipts_process(now=NOW)
+    assert ConsentEvent.objects.get(contact=conversation.contact).action == "withdrawn"
