@@ -28,8 +28,6 @@ FOR_ALL_STEPS = frozenset(
         "holdout",
         "opted_out",
         "suppressed",
-        "dnc_registry",
-        "erased",
         "converted",
         "conversation_closed",
         "conversation_with_agent",

@@ -2,7 +2,7 @@
 
 A message that *is* a stop word acts at once: the word alone, repeated, or with nothing beside it but politeness
 ("stop please", "xin hủy giúp em ạ"). Anything else that contains one is for review ("don't stop", "cancel my order").
-Opting in is stricter: the bare word only, and a yes-word only as the answer to an explicit question.
+Opting in is stricter: the bare word only, and never a yes, which may answer any question.
 Words: the US CTIA and carrier lists, the Vietnamese decree's syntax, and each language's usual forms.
 """
 
@@ -49,7 +49,6 @@ START = _list(
     id="mulai, reg",
     hi="shuru",
 )
-YES = _list(en="yes", vi="đồng ý", es="sí", fr="oui", id="ya", hi="haan")
 HELP = _list(en="help, info", vi="trợ giúp", es="ayuda", pt="ajuda", fr="aide, info", id="bantuan", hi="madad")
 # Plainly unwilling without a listed word, or a word that may be one: somebody reads it.
 DOUBT = _list(
@@ -147,14 +146,12 @@ def _acts(tokens: list[str], lists: dict[str, tuple[str, ...]]) -> WordVerdict |
     return each[0] if all(each) else None
 
 
-def classify(text: str, *, answering_optin_prompt: bool = False) -> WordVerdict:
-    """What a message means for consent. `answering_optin_prompt`: our last message asked plainly for an opt-in."""
+def classify(text: str) -> WordVerdict:
+    """What a message means for consent."""
     plain = normalise(text)
     if not plain or fold(plain) == NOT_A_STOP:
         return WordVerdict("none", NOT_A_STOP if plain else "", "vi" if plain else "")
     if found := _match(plain, START):
-        return WordVerdict("start", found.word, found.language)
-    if answering_optin_prompt and (found := _match(plain, YES)):
         return WordVerdict("start", found.word, found.language)
     tokens = plain.split()
     core = _without_politeness(tokens)

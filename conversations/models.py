@@ -252,9 +252,6 @@ class Message(models.Model):
     author = models.ForeignKey(
         "auth.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
-    approved_by = models.ForeignKey(
-        "auth.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
-    )
 
     sent_at = models.DateTimeField(null=True, blank=True)  # provider accepted it
     delivered_at = models.DateTimeField(null=True, blank=True)
@@ -277,7 +274,7 @@ class Message(models.Model):
         indexes = [
             *(
                 models.Index(fields=[name], condition=models.Q(**{f"{name}__isnull": False}), name=f"message_{name}")
-                for name in ("template", "receipt", "author", "approved_by")
+                for name in ("template", "receipt", "author")
             ),
             models.Index(
                 fields=["account", "-priority", "due_at"],

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contacts.words import HELP, POLITE, START, STOP, YES, classify, fold, normalise
+from contacts.words import HELP, POLITE, START, STOP, classify, fold, normalise
 
 STOPS = [
     "STOP", "stop", " Stop. ", "STOP!!! 🙏", "🛑stop🛑", "stop please", "please stop", "Unsubscribe", "OPT-OUT",
@@ -38,9 +38,8 @@ def test_alta_signs_up_and_alto_stops(text, kind):
 
 
 @pytest.mark.parametrize("text", ["yes", "Đồng ý", "dong y", "sí", "OUI", "ya", "haan"])
-def test_a_yes_opts_in_only_as_the_answer_to_our_question(text):
+def test_a_yes_is_no_opt_in_for_it_may_answer_any_question(text):
     assert classify(text).kind == "none"
-    assert classify(text, answering_optin_prompt=True).kind == "start"
 
 
 @pytest.mark.parametrize("text", ["HELP", "info", "trợ giúp", "tro giup", "ayuda", "aide"])
@@ -57,7 +56,6 @@ def test_case_punctuation_and_emoji_never_hide_a_stop_word(word, around, upper):
 @given(st.text())
 def test_any_text_at_all_gets_a_verdict(text):
     assert classify(text).kind in {"stop", "start", "help", "review", "none"}
-    assert classify(text, answering_optin_prompt=True).kind in {"stop", "start", "help", "review", "none"}
 
 
 @pytest.mark.parametrize(
@@ -84,14 +82,14 @@ def test_unwillingness_in_other_words_is_read_by_a_person(text):
 
 @pytest.mark.parametrize("text", ["start please", "alta por favor", "yes please", "quít", "the weekend", "tôi tên Lan"])
 def test_nothing_but_the_bare_word_opts_in_and_a_lookalike_does_nothing(text):
-    assert classify(text, answering_optin_prompt=False).kind == "none"
+    assert classify(text).kind == "none"
 
 
-@given(st.text(), st.booleans())
-def test_only_a_listed_word_opts_anybody_in(text, prompted):
-    verdict = classify(text, answering_optin_prompt=prompted)
+@given(st.text())
+def test_only_a_listed_word_opts_anybody_in(text):
+    verdict = classify(text)
     if verdict.kind == "start":
-        listed = [word for words in [*START.values(), *(YES.values() if prompted else [])] for word in words]
+        listed = [word for words in START.values() for word in words]
         assert fold(normalise(text)) in {fold(word) for word in listed}
 
 
@@ -116,7 +114,7 @@ def test_normalising_twice_changes_nothing(text):
 
 
 def test_no_word_means_two_things():
-    starts = {word for words in [*START.values(), *YES.values()] for word in words}
+    starts = {word for words in START.values() for word in words}
     helps = {word for words in HELP.values() for word in words}
     assert not {*WORDS} & starts
     assert not {*WORDS} & helps
