@@ -143,16 +143,22 @@ def headline(scope: Scope, numbers: Funnel) -> list[Number]:
     found = [Number(_("Ad clicks"), str(clicks), _("tracked links, plus what ad platforms report"))]
     found += [Number(numbers[key].label, percent(numbers[key].value), numbers[key].definition) for key in RATES]
     found.append(_count(scope, numbers["optouts"]))
-    found += [
-        Number(count.label, money(Decimal(count.value or 0), count.currency), count.definition, scope.people(count.key))
-        for count in numbers.counts
-        if count.unit == "money"
-    ]
+    found += [_sum(scope, count) for count in numbers.counts if count.unit == "money"]
     return found
 
 
 def _count(scope: Scope, count: FunnelCount) -> Number:
     return Number(count.label, str(count.value), count.definition, scope.people(count.key))
+
+
+def _sum(scope: Scope, count: FunnelCount) -> Number:
+    """Money; the campaign's budget stands beside what its ads cost."""
+    campaign, hint = scope.campaign, count.definition
+    if campaign and campaign.budget is not None and count.key == f"ad_spend:{campaign.currency}":
+        budget = money(campaign.budget, campaign.currency)
+        hint = _("in this period; the campaign's budget is %(budget)s") % {"budget": budget}
+    url = scope.people(count.key) if count.people is not None else ""
+    return Number(count.label, money(Decimal(count.value or 0), count.currency), hint, url)
 
 
 def money(value: Decimal, currency: str) -> str:

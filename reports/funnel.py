@@ -86,9 +86,15 @@ def funnel(*, campaign_id: UUID | None, since: datetime, until: datetime) -> Fun
     period = Period(campaign_id, since, until)
     counted = {name: _base_counts(period, name) for name in BASES}
     counts = {key: _count(key, metric, counted[metric.base]) for key, metric in METRICS.items()}
-    ads = spend_rows(period).aggregate(impressions=Sum("impressions", default=0), clicks=Sum("clicks", default=0))
+    spent = list(
+        spend_rows(period)
+        .values("currency")
+        .annotate(seen=Sum("impressions"), clicked=Sum("clicks"), sum=Sum("amount"))
+        .order_by("currency")
+    )
+    ads = {"impressions": sum(row["seen"] for row in spent), "clicks": sum(row["clicked"] for row in spent)}
     clicks = click_rows(period).count()
-    ordered = [*_reach(ads, clicks)]
+    ordered = [*_reach(ads, clicks), *_ad_spend(spent)]
     for key, count in counts.items():
         ordered.append(count)
         if key in GROUPS:
@@ -154,6 +160,22 @@ def _revenue(period: Period) -> list[FunnelCount]:
             currency=row["currency"],
         )
         for row in sums
+    ]
+
+
+def _ad_spend(spent: list[dict[str, Any]]) -> list[FunnelCount]:
+    """What the ads cost, per currency; nothing where no amount was reported."""
+    return [
+        FunnelCount(
+            f"ad_spend:{row['currency']}",
+            _("Ad spend in {currency}").replace("{currency}", row["currency"]),
+            _("What the ads cost, as the ad platform reports it, per day in the campaign's time zone."),
+            row["sum"],
+            unit="money",
+            currency=row["currency"],
+        )
+        for row in spent
+        if row["sum"]
     ]
 
 

@@ -81,6 +81,20 @@ def test_money_is_kept_apart_by_currency(member, story):
     assert {"200 VND", "100 USD"} <= values
 
 
+def test_the_budget_stands_beside_what_the_ads_cost(member, story):
+    AdSpend.objects.update(amount=250_000)
+    story.campaign.budget = 1_000_000
+    story.campaign.save()
+    (spend,) = [
+        number
+        for number in look(member(MARKETER), campaign=story.campaign.pk, days=7)["headline"]
+        if number.name == "Ad spend in VND"
+    ]
+    assert spend.value.endswith("VND")
+    assert "budget is" in spend.hint
+    assert not spend.url  # nobody is behind it
+
+
 def test_the_start_rate_counts_links_and_what_ad_platforms_report(member, story):
     context = look(member(MARKETER), campaign=story.campaign.pk, days=7)
     values = {number.name: number.value for number in context["headline"]}

@@ -84,6 +84,16 @@ def test_clicks_that_a_platform_reports_and_clicks_we_saw_are_said_apart(campaig
     assert found["conversation_start_rate_impressions"] == Decimal("0.002")
 
 
+def test_what_ads_cost_is_kept_apart_by_currency_and_names_nobody(campaign):
+    ad = AdBuilder(campaign=campaign)
+    for day, amount, currency in ((17, 100, "VND"), (18, 200, "VND"), (19, 3, "USD")):
+        AdSpend.objects.create(entry_point=ad, day=date(2026, 11, day), amount=amount, currency=currency)
+    found = funnel(campaign_id=campaign.pk, since=SINCE, until=UNTIL)
+    spent = {count.key: (count.value, count.people) for count in found.counts if count.key.startswith("ad_spend")}
+    assert spent == {"ad_spend:USD": (3, None), "ad_spend:VND": (300, None)}
+    assert not funnel_contacts(key="ad_spend:VND", campaign_id=campaign.pk, since=SINCE, until=UNTIL).exists()
+
+
 def test_a_reported_day_begins_in_the_campaigns_own_zone(campaign):
     ad = AdBuilder(campaign=campaign)
     AdSpend.objects.create(entry_point=ad, day=date(2026, 11, 18), clicks=7, currency="VND")
