@@ -64,6 +64,10 @@ class Faults:
         for name in ("next", "every"):
             if given.get(name) is not None and (not isinstance(given[name], int) or given[name] < 1):
                 raise ValueError(f"{name} must be a whole number above 0")
+        wait = given.get("retry_after")
+        if not (wait is None or isinstance(wait, int | str)):
+            raise ValueError("retry_after must be seconds or an HTTP date")
+        given["retry_after"] = None if wait is None else str(wait)  # a header is text
         self._last_id += 1
         try:
             rule = Fault(id=self._last_id, **given)

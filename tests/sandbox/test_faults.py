@@ -49,6 +49,17 @@ def test_throttled_answers_say_when_to_come_back(sandbox, lan):
     connection.close()
 
 
+def test_seconds_to_wait_may_be_given_as_a_number(sandbox, send, lan):
+    sandbox.fault("error", code=130429, next=1, retry_after=7)
+    refused(send(), 130429, 429)
+    assert send()[0] == 200
+
+
+def test_a_time_to_wait_that_no_header_can_carry_is_refused(sandbox):
+    with pytest.raises(SandboxError):
+        sandbox.fault("error", code=130429, retry_after={"seconds": 7})
+
+
 @pytest.mark.parametrize("accept", [True, False])
 def test_a_reset_before_or_after_the_message_was_taken(sandbox, send, lan, product, accept):
     sandbox.fault("reset", next=1, accept=accept)
