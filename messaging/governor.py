@@ -174,7 +174,7 @@ class Governor:
             return None
         try:
             return question()
-        except (redis.ConnectionError, redis.TimeoutError, redis.ResponseError) as error:
+        except (redis.RedisError, OSError) as error:
             self._away_until = time.monotonic() + REDIS_REST
             log.warning("governor_without_redis", error=type(error).__name__)
             return None
