@@ -125,6 +125,7 @@ class ConsentInline(ReadOnlyInline):
     ordering = ("-occurred_at",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        self.masks = not may_see_personal_data(request.user)
         return super().get_queryset(request).select_related("actor")
 
     @display(description=_("exact wording"))
@@ -135,7 +136,8 @@ class ConsentInline(ReadOnlyInline):
             if event.disclosed_per_week
             else ""
         )
-        return f"{event.wording or '–'}{version}{per_week}"
+        words = event.shown_wording if self.masks else event.wording
+        return f"{words or '–'}{version}{per_week}"
 
     @display(description=_("recorded by"))
     def recorded(self, event: ConsentEvent) -> str:

@@ -91,6 +91,13 @@ class IdentifySerializer(ProfileSerializer):
 
 
 class ConsentEventSerializer(serializers.ModelSerializer[ConsentEvent]):
+    wording = serializers.SerializerMethodField(
+        help_text="Masked where it is what the person wrote and the key lacks personal_data:read."
+    )
+
+    def get_wording(self, event: ConsentEvent) -> str:
+        return event.wording if self.context["view"].personal_data else event.shown_wording
+
     class Meta:
         model = ConsentEvent
         fields: tuple[str, ...] = (

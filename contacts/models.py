@@ -16,6 +16,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
+from access.masking import mask_text
+
 
 class Channel(models.TextChoices):
     """A chat channel. Everything a provider says in its own words stays behind `messaging.adapters`."""
@@ -173,6 +175,13 @@ class ConsentEvent(models.Model):
     recorded_at = models.DateTimeField(_("recorded"), auto_now_add=True)
     actor = models.ForeignKey("auth.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     dedupe_key = models.CharField(max_length=200, unique=True, editable=False)
+
+    @property
+    def shown_wording(self) -> str:
+        """What may be shown without `view_personal_data`: our own wording, not what the person wrote."""
+        theirs = self.source in (self.Source.KEYWORD, self.Source.REVIEW)
+        theirs = theirs or self.action != self.Action.GRANTED
+        return mask_text(self.wording) if theirs else self.wording
 
     class Meta:
         verbose_name = _("consent event")

@@ -38,7 +38,7 @@ def timeline(contact: Contact, *, masked: bool) -> list[Entry]:
     """The latest first. One query per kind."""
     entries = [
         *_messages(contact, masked=masked),
-        *_consents(contact),
+        *_consents(contact, masked=masked),
         *_decisions(contact),
         *_conversions(contact),
         *_episodes(contact),
@@ -61,7 +61,7 @@ def _messages(contact: Contact, *, masked: bool) -> list[Entry]:
     return found
 
 
-def _consents(contact: Contact) -> list[Entry]:
+def _consents(contact: Contact, *, masked: bool) -> list[Entry]:
     rows = ConsentEvent.objects.filter(contact=contact).order_by("-occurred_at")[:LIMIT]
     return [
         Entry(
@@ -69,7 +69,7 @@ def _consents(contact: Contact) -> list[Entry]:
             "consent",
             _("Consent: %(purpose)s %(action)s")
             % {"purpose": row.get_purpose_display(), "action": row.get_action_display()},
-            f"{row.get_source_display()}. {row.wording}".strip(),
+            f"{row.get_source_display()}. {row.shown_wording if masked else row.wording}".strip(),
         )
         for row in rows
     ]

@@ -3,7 +3,7 @@ from django.urls import reverse
 
 from access.roles import ADMINISTRATOR, AGENT, ANALYST, MARKETER
 from contacts.models import AddressConflict, ConsentEvent, Contact, OptOutReview, Suppression
-from contacts.optout import review_raise
+from contacts.optout import review_decide, review_raise
 from tests.builders.contacts import NOW, ContactBuilder
 
 pytestmark = pytest.mark.django_db
@@ -35,6 +35,20 @@ def test_an_analyst_sees_masked_names_and_numbers_everywhere(member, shop, revie
         assert "Nguyễn" not in text, url
         assert "90123" not in text, url
         assert "Chị Lan" not in text, url
+
+
+def test_what_a_person_wrote_is_masked_in_the_ledger_too(member, shop):
+    said = "stop, says Chị Lan of 12 Hàng Bạc"
+    raised = review_raise(
+        contact_id=shop.contact.pk, channel="whatsapp", text=said, matched="stop", message_key="m2", now=NOW
+    )
+    review_decide(review_id=raised.pk, verdict="opt_out", actor=None, now=NOW)
+    for url in (
+        reverse("admin:contacts_contact_change", args=[shop.contact.pk]),
+        reverse("contact-timeline", args=[shop.contact.pk]),
+    ):
+        assert "Hàng Bạc" not in member(ANALYST).get(url).content.decode(), url
+        assert "Hàng Bạc" in member(AGENT).get(url).content.decode(), url
 
 
 def test_an_agent_sees_them_in_full(member, shop):

@@ -1,7 +1,8 @@
 import pytest
 
+from contacts.consent import consent_record
 from contacts.models import ConsentEvent, Contact, Suppression
-from tests.builders.contacts import ContactBuilder, PhoneBuilder
+from tests.builders.contacts import NOW, ContactBuilder, PhoneBuilder
 from tests.builders.conversations import OutboundBuilder
 
 CONTACTS, SUPPRESSIONS = "/api/v1/contacts", "/api/v1/suppressions"
@@ -159,3 +160,19 @@ def test_a_list_costs_the_same_queries_for_one_row_and_for_many(db, api, django_
     PhoneBuilder.create_batch(5)
     with django_assert_num_queries(3):  # the key, the people, their addresses
         assert len(api.get(CONTACTS).json()["results"]) == 6
+
+
+def test_the_ledger_shows_a_persons_own_words_only_to_a_key_that_may_see_them(client_of, lan):
+    ours, theirs = "You agree to offers.", "stop, says Lan of 12 Hang Bac"
+    for action, source, wording in (("granted", "api", ours), ("withdrawn", "review", theirs)):
+        consent_record(
+            contact_id=lan.pk, channel="whatsapp", purpose="marketing", action=action, source=source,
+            occurred_at=NOW, dedupe_key=source, wording=wording,
+        )  # fmt: skip
+    path = f"{CONTACTS}/{lan.pk}/consents"
+
+    def shown(*scopes):
+        return {event["wording"] for event in client_of(*scopes).get(path).json()["events"]}
+
+    assert shown("contacts:read") == {ours, "•••"}
+    assert shown("contacts:read", "personal_data:read") == {ours, theirs}
