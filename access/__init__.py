@@ -1,0 +1,1 @@
+"""Who may use the API and the admin, and the shapes both share: errors, pages, keys, roles, screens."""

@@ -1,0 +1,1 @@
+"""Who fell silent, and do we speak again?"""

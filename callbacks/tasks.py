@@ -1,3 +1,5 @@
+"""Wake-ups. Each calls one service; losing one or running it twice does no harm."""
+
 from celery import shared_task
 from django.utils import timezone
 

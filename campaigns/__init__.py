@@ -1,0 +1,1 @@
+"""What a marketer sets up, and through which door somebody came."""

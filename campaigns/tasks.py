@@ -1,3 +1,5 @@
+"""What beat wakes in this room."""
+
 from celery import shared_task
 from django.utils import timezone
 

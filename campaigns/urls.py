@@ -1,3 +1,5 @@
+"""The public address of tracked links and QR codes."""
+
 from django.urls import path
 
 from campaigns.views import entry_point_link

@@ -1,3 +1,5 @@
+"""Where a tracked link or QR code leads: count the click, then on to the chat."""
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone

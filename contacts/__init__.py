@@ -1,0 +1,1 @@
+"""Who is this person, and may we write to them?"""

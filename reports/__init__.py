@@ -1,0 +1,1 @@
+"""What did it bring? Reads every other room and owns no table."""

@@ -1,29 +1,14 @@
+"""The whole product against the sandbox; an account and its secrets as in tests/conversations."""
+
 import pytest
 import redis
 from django.conf import settings
 
-from conversations.webhooks import secrets_forget
-from messaging.credentials import Credentials, credentials_write
-from tests.builders.messaging import AccountBuilder
-from tests.builders.webhooks import SECRET
+from tests.conversations.conftest import _fresh_secrets, account
 from tests.flows.world import World
 from tests.sandbox_process import start_sandbox
 
-
-@pytest.fixture(autouse=True)
-def _fresh_secrets():
-    """Accounts come and go between tests faster than the door's memory fades."""
-    secrets_forget()
-    yield
-    secrets_forget()
-
-
-@pytest.fixture
-def account(db):
-    """A shop whose webhooks are signed with SECRET."""
-    account = AccountBuilder()
-    credentials_write(account, Credentials(access_token="token", app_secrets=(SECRET,), verify_token="handshake-me"))
-    return account
+__all__ = ["_fresh_secrets", "account", "redis_client", "sandbox_process", "world"]
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,5 @@
+"""A key for the credentials' encryption."""
+
 from typing import Any
 
 from cryptography.fernet import Fernet

@@ -1,3 +1,5 @@
+"""Encrypt the credentials with a new key, so that the old one can go (docs/operations.md)."""
+
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
