@@ -16,20 +16,19 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import DatabaseError, DataError, IntegrityError, OperationalError, transaction
+from django.db import OperationalError, transaction
 from django.db.models import Count, Max, Q
 
 from contacts.models import Address, Purpose
 from contacts.suppression import suppressed_contact_ids
-from conversations.failures import Failure, failures_apply
-from conversations.models import Conversation, Message
-from conversations.services import conversations_note_sent
+from conversations.models import Message
 from delivery import outbox
 from delivery.facts import PRESSING, People, facts_load, pressure, rivals
 from delivery.gate import Facts, Reason, Refuse, Send, Verdict, Wait, decide
 from delivery.models import Attempt, Decision
 from delivery.outbox import Claimed, Record
 from delivery.outcomes import outcome
+from delivery.recording import answers_record
 from delivery.rulebook import Rules
 from delivery.rules import rules_load
 from delivery.services import Decided, decision_record
@@ -61,7 +60,6 @@ Status = Message.Status
 BATCH = 500
 RUN_SECONDS = 15.0  # one call's share of a worker; what is left wakes the next call
 YIELD = timedelta(seconds=5)
-OURS = ("late", "connection", "content")  # refusals that say nothing about the account or the person
 PACE_TICK = BURST_SECONDS * 0.8  # a paced number is looked at this often: its bucket never runs over
 
 
@@ -148,7 +146,7 @@ def _send_claimed(
     if not going:
         return 0
     records = _send(account, going, {key: count for key, (count, _open) in tries.items()}, committed, clock)
-    _record(account, records, now=clock())
+    answers_record(account, records, now=clock())
     return len(going)
 
 
@@ -384,62 +382,3 @@ def _not_written(answer: Answer) -> SendAnswer:
 def _refusal(code: str, title: str, kind: ErrorClass, scope: Scope) -> SendAnswer:
     """A refusal of our own: nothing left this machine."""
     return SendAnswer(Outcome.REFUSED, error=ProviderError(code, title, "", kind, scope))
-
-
-def _record(account: ChannelAccount, records: Sequence[Record], *, now: datetime) -> None:
-    try:
-        _record_together(account, records, now)
-    except DatabaseError:
-        # One bad row (an id the provider gave twice, or a page long) must not cost the others their answers.
-        for one in records:
-            try:
-                _record_together(account, [one], now)
-            except (IntegrityError, DataError):
-                _record_together(account, [replace(one, provider_id="")], now)
-
-
-def _record_together(account: ChannelAccount, records: Sequence[Record], now: datetime) -> None:
-    with transaction.atomic():
-        ours = outbox.record(records)
-        conversations_note_sent(
-            sent=[(r.message.id, r.at) for r in records if r.state == Attempt.State.ACCEPTED and r.message.id in ours]
-        )
-        refused = [r for r in records if r.error is not None and r.error_code not in OURS]
-        if refused:
-            # In the same transaction: a refusal that says "opted out" is not written down without the opt-out.
-            _apply_refusals(account, refused, now)
-    log.info(
-        "dispatched",
-        account_id=str(account.pk),
-        accepted=sum(r.state == Attempt.State.ACCEPTED for r in records),
-        refused=len(refused),
-        unknown=sum(r.state == Attempt.State.UNKNOWN for r in records),
-    )
-
-
-def _apply_refusals(account: ChannelAccount, refused: Sequence[Record], now: datetime) -> None:
-    """Close the scope an error names: in the governor, on the account, the template, the address or the person."""
-    messages = Message.objects.in_bulk([r.message.id for r in refused])
-    closed = [
-        r.message.conversation_id
-        for r in refused
-        if r.error_class == ErrorClass.USE_TEMPLATE and r.message.conversation_id
-    ]
-    if closed:
-        # The provider closed the window before we thought it would: from now on only the template will do.
-        Conversation.objects.filter(pk__in=closed, service_window_ends_at__gt=now).update(service_window_ends_at=now)
-    failures = []
-    for r in refused:
-        if r.error is None or r.message.id not in messages:
-            continue
-        if r.error.error_class == ErrorClass.SLOW:
-            seconds = r.error.retry_after or 2.0
-            if r.error.scope == Scope.PAIR:
-                governor().pair_close(account, person=r.message.contact_id, seconds=seconds, now=now)
-            else:
-                governor().pace_close(account, seconds=min(seconds, 60.0), now=now)
-        else:
-            to = (r.to,) if r.to else ()
-            failures.append(Failure(messages[r.message.id], r.error, r.at, r.message.ref, to))
-    if failures:
-        failures_apply(account=account, failures=failures, now=now)

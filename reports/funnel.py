@@ -14,7 +14,6 @@ Rates are shares between 0 and 1 (start rates may exceed 1), None where there is
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -61,16 +60,6 @@ class Funnel:
     def value(self, key: str) -> Number | None:
         """The number of `key`; 0 for a conversion kind, currency or reason that did not occur."""
         return next((count.value for count in self.counts if count.key == key), 0)
-
-    @property
-    def refusals(self) -> dict[str, int]:
-        """Reason -> how many messages and planned callbacks it stopped, most frequent first."""
-        found: dict[str, int] = defaultdict(int)
-        for count in self.counts:
-            base, _colon, reason = count.key.partition(":")
-            if reason and base in ("unsent", "refused"):
-                found[reason] += int(count.value or 0)
-        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 @dataclass(frozen=True, slots=True)

@@ -288,7 +288,7 @@ def test_a_refusal_is_not_written_down_without_the_opt_out_it_says(provider, mon
     def killed(**_given):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("delivery.dispatch.failures_apply", killed)
+    monkeypatch.setattr("delivery.recording.failures_apply", killed)
     with pytest.raises(KeyboardInterrupt):
         dispatch()
     message.refresh_from_db()
