@@ -6,7 +6,7 @@ A BSUID is scoped to the business portfolio; a phone and a parent BSUID stand fo
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
 from uuid import UUID
@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 Kind = Address.Kind
 # A payload that names two people is routed by phone; then by the id that is ours, then by the one that is shared.
 PRECEDENCE = (Kind.PHONE, Kind.BSUID, Kind.PARENT_BSUID)
+NEWS_MAY_TAKE = timedelta(days=7)  # a provider repeats an undelivered webhook for a week
 _LOCK_SPACE = 0x5243  # keeps our advisory locks apart from anybody else's
 
 
@@ -155,19 +156,23 @@ def addresses_change(
     portfolio_id: str,
     old: Sequence[tuple[str, str]],
     new: Sequence[tuple[str, str]],
+    occurred_at: datetime,
     now: datetime,
 ) -> Contact | None:
     """The provider says a person's addresses changed: `old` stop being theirs, `new` are theirs from now on.
 
     Returns the person, or None when nobody is known by any of them. A new address that belongs to somebody else is
-    not taken from them: the conflict is logged.
+    not taken from them: the conflict is logged. An old address that somebody got long after it changed hands
+    (`occurred_at`; the news was processed again, say) is theirs and stays so.
     """
     _lock(channel, portfolio_id, [*old, *new])
-    known_old = _known(channel, portfolio_id, old)
+    known_old = [row for row in _known(channel, portfolio_id, old) if row.first_seen_at <= occurred_at + NEWS_MAY_TAKE]
     known_new = _known(channel, portfolio_id, new)
     if not known_old and not known_new:
         return None
     contact = (known_old or known_new)[0].contact
+    # A new version of the contact's row: what is about to be sent to the old address is decided anew.
+    Contact.objects.filter(pk=contact.pk).update(updated_at=now)
     taken = {(row.kind, row.value) for row in known_new}
     _conflicts_log(contact, [row for row in known_new if row.contact_id != contact.pk], channel=channel, now=now)
     for kind, value in dict.fromkeys(new):

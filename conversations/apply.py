@@ -196,6 +196,7 @@ def identity_apply(*, event: IdentityChanged, account: ChannelAccount, now: date
         portfolio_id=account.portfolio_id,
         old=_pairs(event.old),
         new=_pairs(event.new),
+        occurred_at=event.occurred_at,
         now=now,
     )
 

@@ -10,9 +10,11 @@ from datetime import timedelta
 import pytest
 from django.db import connection, connections, transaction
 
+from contacts.addresses import addresses_change, contact_identify
 from contacts.consent import contact_lock
 from contacts.models import ConsentEvent
 from contacts.optout import optout_record
+from contacts.suppression import suppression_add
 from conversations.models import Message
 from delivery import dispatch as dispatch_module
 from delivery.dispatch import dispatch_due
@@ -153,3 +155,67 @@ def test_a_cancelled_message_is_not_sent_even_when_it_was_claimed(provider, camp
     message.refresh_from_db()
     assert (message.status, provider.received) == ("cancelled", [])
     assert connection.in_atomic_block is False
+
+
+def at_the_worst_moment(monkeypatch, change):
+    """Do it once, committed, between the gate's decision and the flip."""
+    governed = dispatch_module._governed
+    waiting = [change]
+
+    def first(account, ready, held, now):
+        if waiting:
+            in_threads(waiting.pop())
+        return governed(account, ready, held, now)
+
+    monkeypatch.setattr(dispatch_module, "_governed", first)
+
+
+def test_no_planned_message_passes_a_suppression(provider, campaign, monkeypatch):
+    [message] = outbox(campaign, 1)
+    phone = message.contact.addresses.get().value
+    at_the_worst_moment(
+        monkeypatch,
+        lambda: suppression_add(channel="whatsapp", kind="phone", value=phone, reason="asked", actor=None),
+    )
+    dispatch_due(clock=lambda: NOW)
+    message.refresh_from_db()
+    assert (message.status, message.reason, provider.received) == ("suppressed", "suppressed", [])
+
+
+def test_no_planned_message_goes_to_a_number_that_was_just_given_up(provider, campaign, monkeypatch):
+    [message] = outbox(campaign, 1)
+    old = [("phone", message.contact.addresses.get().value)]
+    new = [("phone", "+84988000111")]
+    portfolio = campaign.account.portfolio_id
+    at_the_worst_moment(
+        monkeypatch,
+        lambda: addresses_change(
+            channel="whatsapp", portfolio_id=portfolio, old=old, new=new, occurred_at=NOW, now=NOW
+        ),
+    )
+    dispatch_due(clock=lambda: NOW)
+    dispatch_due(clock=lambda: NOW + timedelta(seconds=10))  # its place in the pair's pace was taken already
+    assert provider.recipients == ["+84988000111"]
+
+
+def test_no_planned_message_passes_an_opt_out_by_another_address_of_perhaps_the_same_person(
+    provider, campaign, monkeypatch
+):
+    [message] = outbox(campaign, 1)
+    phone = message.contact.addresses.get().value
+    portfolio = campaign.account.portfolio_id
+    whom = {"channel": "whatsapp", "portfolio_id": portfolio, "name": "", "now": NOW}
+    by_id = contact_identify(addresses=[("bsuid", "VN.77")], **whom)
+    stop(by_id)
+
+    at_the_worst_moment(monkeypatch, lambda: contact_identify(addresses=[("phone", phone), ("bsuid", "VN.77")], **whom))
+    dispatch_due(clock=lambda: NOW)
+    message.refresh_from_db()
+    assert (message.status, message.reason, provider.received) == ("suppressed", "opted_out", [])
+
+
+def stop(contact):
+    optout_record(
+        contact_id=contact.pk, channel="whatsapp", source=ConsentEvent.Source.KEYWORD, occurred_at=NOW,
+        dedupe_key=f"stop:{contact.pk}", wording="STOP", evidence={},
+    )  # fmt: skip

@@ -56,6 +56,7 @@ def test_a_new_number_supersedes_the_old_one_which_somebody_else_may_get():
         portfolio_id=PORTFOLIO,
         old=[("phone", "+84901234567"), ("bsuid", "VN.1001")],
         new=[("phone", "+84907654321"), ("bsuid", "VN.2002")],
+        occurred_at=NOW,
         now=NOW,
     )
     assert changed == lan
@@ -108,7 +109,7 @@ def test_two_workers_who_meet_a_new_person_at_once_make_one_contact():
 
 
 def change(old, new, now=NOW):
-    return addresses_change(channel="whatsapp", portfolio_id=PORTFOLIO, old=old, new=new, now=now)
+    return addresses_change(channel="whatsapp", portfolio_id=PORTFOLIO, old=old, new=new, occurred_at=now, now=now)
 
 
 @pytest.mark.django_db

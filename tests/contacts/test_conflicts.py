@@ -34,7 +34,7 @@ def state(contact):
 
 
 def change_number(now=NOW):
-    return addresses_change(channel="whatsapp", portfolio_id=PORTFOLIO, old=[OLD], new=[NEW], now=now)
+    return addresses_change(channel="whatsapp", portfolio_id=PORTFOLIO, old=[OLD], new=[NEW], occurred_at=now, now=now)
 
 
 def test_a_withdrawal_follows_the_person_to_a_number_that_another_contact_has():
@@ -87,3 +87,17 @@ def test_a_suppressed_number_is_not_reached_through_the_other_contact():
     assert suppressed_contact_ids([by_id.pk], "whatsapp") == {by_id.pk}
     suppression_lift(suppression_id=suppression.pk)
     assert suppressed_contact_ids([by_id.pk], "whatsapp") == set()
+
+
+def test_old_news_of_a_changed_number_does_not_touch_who_got_it_since():
+    before = identify(OLD)
+    change_number()
+    later = NOW + timedelta(days=60)
+    heir = identify(OLD, now=later)
+    say(heir, "withdrawn", later)
+    addresses_change(
+        channel="whatsapp", portfolio_id=PORTFOLIO, old=[OLD], new=[NEW], occurred_at=NOW, now=later + MINUTE
+    )
+    assert identify(OLD, now=later + MINUTE) == heir  # or their withdrawal would stay behind with nobody
+    assert state(before) == ""
+    assert not AddressConflict.objects.exists()
