@@ -235,20 +235,6 @@ def facts_planned(planned: Sequence[Planned], *, now: datetime) -> list[Facts]:
     return [_from_plan(item, people[item.conversation.account_id], now) for item in planned]
 
 
-def facts_hypothetical(
-    *,
-    conversation: Conversation,
-    now: datetime,
-    has_free: bool,
-    template: Template | None = None,
-    purpose: str = Purpose.MARKETING,
-    origin: str = Message.Origin.CALLBACK,
-    expires_at: datetime | None = None,
-) -> Facts:
-    """Facts of one message that is only being considered: for a preview, or "what would happen now?"."""
-    return facts_planned([Planned(conversation, has_free, template, purpose, origin, expires_at)], now=now)[0]
-
-
 def _from_plan(item: Planned, people: People, now: datetime) -> Facts:
     conversation, contact = item.conversation, item.conversation.contact
     channel, campaign = conversation.account.channel, conversation.campaign

@@ -28,7 +28,6 @@ class Reason(StrEnum):
     NO_CONSENT = "no_consent"
     OPTED_OUT = "opted_out"
     SUPPRESSED = "suppressed"
-    DNC_REGISTRY = "dnc_registry"
     NO_ADDRESS = "no_address"
     QUIET_HOURS = "quiet_hours"
     FREQUENCY_CAP = "frequency_cap"
@@ -39,7 +38,6 @@ class Reason(StrEnum):
     COUNTRY_BLOCKED = "country_blocked"
     CAMPAIGN_PAUSED = "campaign_paused"
     ACCOUNT_PAUSED = "account_paused"
-    BUDGET_SPENT = "budget_spent"
     PROVIDER_LIMIT = "provider_limit"
     HOLDOUT = "holdout"
     REPLIED_SINCE = "replied_since"
@@ -48,7 +46,6 @@ class Reason(StrEnum):
     CONVERTED = "converted"
     DUPLICATE = "duplicate"
     EXPIRED = "expired"
-    ERASED = "erased"
     NOT_APPROVED = "not_approved"
     # Ours, beyond the shared vocabulary:
     OPTOUT_REVIEW = "optout_review"  # what the person wrote may be an opt-out; somebody has to read it

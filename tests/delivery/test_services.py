@@ -7,7 +7,7 @@ from contacts.models import Contact
 from conversations.models import Conversation, Message
 from delivery.dispatch import dispatch_due
 from delivery.errors import NotSendableError
-from delivery.facts import Planned, facts_hypothetical, facts_planned
+from delivery.facts import Planned, facts_planned
 from delivery.gate import Reason, Refuse, Send, decide
 from delivery.models import ComplianceRule, Decision
 from delivery.rules import rule_read, rules_load
@@ -28,7 +28,7 @@ def reachable() -> Conversation:
 
 def test_a_decision_is_kept_with_what_it_saw_and_can_be_asked_for():
     conversation = reachable()
-    facts = facts_hypothetical(conversation=conversation, now=NOW, has_free=False)
+    facts = facts_planned([Planned(conversation, has_free=False)], now=NOW)[0]
     verdict = decide(facts, NOW, rules_load(now=NOW))
     [key] = decision_record(decided=[Decided(facts, verdict, conversation.pk)], stage=Decision.Stage.PLAN, now=NOW)
     [decision] = decision_explain(conversation.contact)
@@ -91,7 +91,7 @@ def test_free_words_to_somebody_who_never_wrote_are_refused_by_the_gate(provider
 
 def test_an_edited_rule_binds_from_its_day_on():
     conversation = reachable()
-    facts = facts_hypothetical(conversation=conversation, now=NOW, has_free=True)
+    facts = facts_planned([Planned(conversation, has_free=True)], now=NOW)[0]
     assert isinstance(decide(facts, NOW, rules_load(now=NOW)), Send)
     ComplianceRule.objects.create(
         kind="hours", jurisdiction="VN", value={"from": "12:00", "to": "13:00"}, source="ours", version="2",
@@ -114,7 +114,7 @@ def test_a_user_id_of_the_us_gets_no_marketing_template_whatever_the_contact_say
     conversation = ConversationBuilder(service_window_ends_at=None)
     PhoneBuilder(contact=conversation.contact, kind="bsuid", value="US.abc123", scope=conversation.account.portfolio_id)
     template = TemplateBuilder(account=conversation.account)
-    facts = facts_hypothetical(conversation=conversation, now=NOW, has_free=False, template=template)
+    facts = facts_planned([Planned(conversation, has_free=False, template=template)], now=NOW)[0]
     verdict = decide(facts, NOW, rules_load(now=NOW))
     assert isinstance(verdict, Refuse)
     assert verdict.reason == Reason.COUNTRY_BLOCKED
@@ -124,7 +124,7 @@ def test_canada_shares_the_us_calling_code_and_not_its_ban():
     conversation = ConversationBuilder(service_window_ends_at=None)
     PhoneBuilder(contact=conversation.contact, value="+14165550123")
     template = TemplateBuilder(account=conversation.account)
-    facts = facts_hypothetical(conversation=conversation, now=NOW, has_free=False, template=template)
+    facts = facts_planned([Planned(conversation, has_free=False, template=template)], now=NOW)[0]
     assert facts.address_countries == ("CA",)
     assert isinstance(decide(facts, NOW, rules_load(now=NOW)), Send)
 
