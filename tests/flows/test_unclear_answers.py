@@ -70,8 +70,9 @@ def test_a_lost_answer_is_unknown_until_a_status_settles_it(world, fault):
     assert len(callbacks(world)) == 1
 
 
+@pytest.mark.chaos
 def test_an_answer_that_never_comes_leaves_the_message_unknown(world):
-    """The one test that waits for our own patience with an answer, fifteen seconds of real time."""
+    """Slow: it waits for our own patience with an answer, fifteen seconds of real time."""
     due(world)
     world.hold_webhooks()
     world.sandbox.fault("timeout", next=1)
