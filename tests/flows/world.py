@@ -73,9 +73,9 @@ class World:
         sandbox.reset()
         self.clock(NOW)
         self.account = self.number()
-        self.marketer = User.objects.create_user("marketer")
-        self.manager = User.objects.create_user("manager")
-        self.agent = User.objects.create_user("agent")
+        self.marketer = User.objects.create(username="marketer")
+        self.manager = User.objects.create(username="manager")
+        self.agent = User.objects.create(username="agent")
         sandbox.template(
             "come_back", "", category="MARKETING",
             components=[
