@@ -46,7 +46,7 @@ def test_without_consent_no_template_goes_and_the_reason_is_kept(world):
     world.pass_time(days=3)
     assert [send["type"] for send in world.tried] == ["text"]
     assert refusals() == ["no_consent"]
-    assert world.funnel(campaign).refusals == {"no_consent": 1}
+    assert world.funnel(campaign).value("refused:no_consent") == 1
 
 
 def test_without_consent_the_callback_inside_the_window_still_goes(world):
