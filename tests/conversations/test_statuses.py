@@ -1,7 +1,6 @@
 """What the provider says of our messages: any order, any number of times, before or after the answer to the send."""
 
 import itertools
-import time
 from datetime import timedelta
 
 import pytest
@@ -226,18 +225,14 @@ def test_one_poisoned_status_among_fifty_loses_no_other(account, conversation):
     assert receipt.item_count == 50
 
 
-def test_a_body_of_a_thousand_takes_a_handful_of_queries_and_four_thousand_a_second(account, conversation):
+def test_a_body_of_a_thousand_takes_a_handful_of_queries(account, conversation):
     many(account, conversation, 1000)
     raw = wa.statuses(account, *[wa.status(f"wamid.B{number}", "delivered") for number in range(1000)])
     receipt_store(channel="whatsapp", raw=raw, account_ids=[account.id])
     with CaptureQueriesContext(connection) as queries:
-        started = time.perf_counter()
         receipts_process(now=NOW)
-        took = time.perf_counter() - started
     assert Message.objects.filter(status="delivered").count() == 1000
     assert len(queries) < 25
-    print(f"status items per second: {1000 / took:.0f}")  # noqa: T201 - pytest -s shows the figure
-    assert 1000 / took > 1000  # the target is 4,000; a shared machine may be busy
 
 
 def many_receipts(account, count):
