@@ -23,6 +23,7 @@ from delivery.facts import facts_load
 from delivery.gate import decide
 from delivery.rules import rules_load
 from delivery.transport import Answer, transport
+from messaging.credentials import Credentials, credentials_write
 from messaging.events import OutboundRequest
 from messaging.models import ChannelAccount
 
@@ -48,6 +49,7 @@ def fill(url: str, count: int) -> ChannelAccount:
         name="bench", base_url=url, sender_id=key, business_account_id=key, portfolio_id=key,
         throughput_per_second=1_000_000,
     )  # fmt: skip
+    credentials_write(account, Credentials(access_token="bench"))
     campaign = Campaign.objects.create(
         name="bench", account=account, status=Campaign.Status.RUNNING, revision=1, approved_revision=1
     )

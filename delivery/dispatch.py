@@ -34,7 +34,7 @@ from delivery.rules import rules_load
 from delivery.services import Decided, decision_record
 from delivery.transport import FRESH_SECONDS, Answer, transport
 from messaging.adapters.outbound import outbound_adapter
-from messaging.credentials import credentials_read
+from messaging.credentials import credentials_for_sending
 from messaging.errors import CredentialsUnreadableError
 from messaging.events import (
     AddressRef,
@@ -341,7 +341,7 @@ def _send(
             note(item, adapter.read_answer(status=answer.status, headers=answer.headers, body=answer.body))
 
     try:
-        credentials = credentials_read(account)
+        credentials = credentials_for_sending(account)
     except CredentialsUnreadableError as error:
         for item in going:
             note(item, _refusal("credentials", str(error), ErrorClass.AUTH, Scope.NUMBER))

@@ -3,10 +3,13 @@
 `FIELD_ENCRYPTION_KEYS` may hold several keys: the first encrypts, all decrypt. To rotate, put a new key in front,
 restart, run `manage.py rotate_keys`, then remove the old one. An account may have several app secrets, so that
 webhooks signed with the old and the new one are both believed while the provider's secret is being exchanged.
+
+An access token belongs to the API address for which it was entered: whoever may change an account's address may not
+thereby have its token sent somewhere else. After such a change the token has to be entered again.
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -29,10 +32,22 @@ class Credentials:
 
 
 def credentials_read(account: ChannelAccount) -> Credentials:
-    """The account's credentials; all empty when none were stored. CredentialsUnreadableError when no key fits."""
+    """The account's credentials; all empty when none were stored. CredentialsUnreadableError when no key fits.
+
+    The access token is empty, too, when the account's API address is no longer the one it was entered for.
+    """
     if not account.credentials_encrypted:
         return Credentials()
-    return _decrypt(account.credentials_encrypted, tuple(settings.FIELD_ENCRYPTION_KEYS))
+    credentials, address = _decrypt(account.credentials_encrypted, tuple(settings.FIELD_ENCRYPTION_KEYS))
+    return credentials if address == account.base_url else replace(credentials, access_token="")
+
+
+def credentials_for_sending(account: ChannelAccount) -> Credentials:
+    """As `credentials_read`, but CredentialsUnreadableError without an access token: then nothing leaves the house."""
+    credentials = credentials_read(account)
+    if not credentials.access_token:
+        raise CredentialsUnreadableError(_("The account has no access token for its API address."))
+    return credentials
 
 
 def credentials_write(account: ChannelAccount, credentials: Credentials) -> None:
@@ -41,6 +56,7 @@ def credentials_write(account: ChannelAccount, credentials: Credentials) -> None
         "access_token": credentials.access_token.strip(),
         "app_secrets": [secret.strip() for secret in credentials.app_secrets if secret.strip()],
         "verify_token": credentials.verify_token.strip(),
+        "address": account.base_url,
     }
     token = values["access_token"]
     if not isinstance(token, str) or not token.isascii() or not token.isprintable() or " " in token:
@@ -75,12 +91,16 @@ def _fernet(keys: tuple[str, ...]) -> MultiFernet:
 
 
 @lru_cache(maxsize=1024)
-def _decrypt(ciphertext: str, keys: tuple[str, ...]) -> Credentials:
-    """Cached by ciphertext: the webhook door reads the credentials of every account for every request."""
+def _decrypt(ciphertext: str, keys: tuple[str, ...]) -> tuple[Credentials, str]:
+    """Credentials, and the API address of their token.
+
+    Cached by ciphertext: the webhook door reads the credentials of every account for every request.
+    """
     try:
         values = json.loads(_fernet(keys).decrypt(ciphertext.encode()))
     except InvalidToken as error:
         raise CredentialsUnreadableError(
             _("No key in FIELD_ENCRYPTION_KEYS decrypts the stored credentials.")
         ) from error
-    return Credentials(values["access_token"], tuple(values["app_secrets"]), values["verify_token"])
+    credentials = Credentials(values["access_token"], tuple(values["app_secrets"]), values["verify_token"])
+    return credentials, values["address"]

@@ -25,7 +25,9 @@ class ChannelAccount(models.Model):
     name = models.CharField(_("name"), max_length=100)
     channel = models.CharField(_("channel"), max_length=20, default="whatsapp", choices=[("whatsapp", "WhatsApp")])
     base_url = models.URLField(
-        _("API address"), default="https://graph.facebook.com", help_text=_("Change it only to talk to a sandbox.")
+        _("API address"),
+        default="https://graph.facebook.com",
+        help_text=_("Change it only to talk to a sandbox; the access token must then be entered again."),
     )
     api_version = models.CharField(_("API version"), max_length=10, default="v26.0")
     # WhatsApp: phone number id, WABA id, business portfolio id.

@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=100, verbose_name='name')),
                 ('channel', models.CharField(choices=[('whatsapp', 'WhatsApp')], default='whatsapp', max_length=20, verbose_name='channel')),
-                ('base_url', models.URLField(default='https://graph.facebook.com', help_text='Change it only to talk to a sandbox.', verbose_name='API address')),
+                ('base_url', models.URLField(default='https://graph.facebook.com', help_text='Change it only to talk to a sandbox; the access token must then be entered again.', verbose_name='API address')),
                 ('api_version', models.CharField(default='v26.0', max_length=10, verbose_name='API version')),
                 ('sender_id', models.CharField(max_length=64, verbose_name='phone number ID')),
                 ('business_account_id', models.CharField(max_length=64, verbose_name='WhatsApp Business Account ID')),

@@ -1,5 +1,6 @@
 import factory
 
+from messaging.credentials import Credentials, credentials_write
 from messaging.models import ChannelAccount, Template
 from tests.builders.contacts import NOW
 
@@ -7,6 +8,7 @@ from tests.builders.contacts import NOW
 class AccountBuilder(factory.django.DjangoModelFactory[ChannelAccount]):
     class Meta:
         model = ChannelAccount
+        skip_postgeneration_save = True
 
     name = factory.Sequence(lambda n: f"Shop {n}")
     base_url = "http://127.0.0.1:1"
@@ -14,6 +16,12 @@ class AccountBuilder(factory.django.DjangoModelFactory[ChannelAccount]):
     business_account_id = factory.Sequence(lambda n: f"9{n:014d}")
     portfolio_id = factory.Sequence(lambda n: f"7{n:014d}")
     display_number = factory.Sequence(lambda n: f"+8428{n:07d}")
+
+    @factory.post_generation
+    def token(self, create, extracted, **kwargs):
+        """`token="..."`: the account may send; without one nothing leaves the house."""
+        if extracted:
+            credentials_write(self, Credentials(access_token=extracted))
 
 
 class TemplateBuilder(factory.django.DjangoModelFactory[Template]):

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True),
 
 
 def outbox(provider, count, **given):
-    campaign = CampaignBuilder(account=AccountBuilder(base_url=provider.url, **given.pop("account", {})))
+    campaign = CampaignBuilder(account=AccountBuilder(token="t", base_url=provider.url, **given.pop("account", {})))
     messages = []
     for _ in range(count):
         conversation = ConversationBuilder(campaign=campaign)

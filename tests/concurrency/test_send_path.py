@@ -31,7 +31,7 @@ GONE = {"inflight", "accepted", "unknown"}
 
 @pytest.fixture
 def campaign(provider):
-    return CampaignBuilder(account=AccountBuilder(base_url=provider.url, throughput_per_second=100_000))
+    return CampaignBuilder(account=AccountBuilder(token="t", base_url=provider.url, throughput_per_second=100_000))
 
 
 def outbox(campaign, count):
@@ -115,7 +115,7 @@ def test_many_dispatchers_never_send_one_message_twice(provider, campaign):
 def test_two_accounts_do_not_fill_the_same_persons_cap_at_once(provider, monkeypatch):
     """Each would be the one allowed message of the day; both have decided, neither has flipped."""
     people = [ContactBuilder() for _ in range(40)]
-    accounts = [AccountBuilder(base_url=provider.url, throughput_per_second=100_000) for _ in range(2)]
+    accounts = [AccountBuilder(token="t", base_url=provider.url, throughput_per_second=100_000) for _ in range(2)]
     for account in accounts:
         campaign = CampaignBuilder(account=account)
         for person in people:

@@ -9,6 +9,7 @@ from conversations.models import Conversation, Message
 from delivery.dispatch import dispatch_due
 from delivery.facts import facts_load
 from delivery.models import Attempt, Decision
+from messaging.credentials import Credentials, credentials_write
 from messaging.models import ChannelAccount
 from tests.builders.campaigns import CampaignBuilder
 from tests.builders.contacts import NOW, PhoneBuilder
@@ -24,7 +25,7 @@ def due_message(provider: Provider, *, campaign=None, **given) -> Message:
     """A callback to a reachable person in an open window of a running campaign."""
     conversation = given.pop("conversation", None)
     if conversation is None:
-        campaign = campaign or CampaignBuilder(account=AccountBuilder(base_url=provider.url))
+        campaign = campaign or CampaignBuilder(account=AccountBuilder(token="t", base_url=provider.url))
         conversation = ConversationBuilder(campaign=campaign)
         PhoneBuilder(contact=conversation.contact)
     return OutboundBuilder(conversation=conversation, **given)
@@ -101,7 +102,7 @@ def test_two_marketing_messages_to_one_person_do_not_share_a_day(provider):
 
 def test_a_lost_answer_leaves_it_unknown_and_is_never_repeated(provider):
     """Even over a kept-alive connection that dies: libcurl would send the request a second time by itself."""
-    campaign = CampaignBuilder(account=AccountBuilder(base_url=provider.url))
+    campaign = CampaignBuilder(account=AccountBuilder(token="t", base_url=provider.url))
     for _ in range(3):
         due_message(provider, campaign=campaign)
         dispatch()
@@ -116,13 +117,30 @@ def test_a_lost_answer_leaves_it_unknown_and_is_never_repeated(provider):
     assert Attempt.objects.get(message=message).state == Attempt.State.UNKNOWN
 
 
-def test_a_provider_that_cannot_be_reached_proves_that_nothing_was_sent(provider):
+def move(account, url):
+    """The operator enters another address, and the token for it."""
+    account.base_url = url
+    account.save()
+    credentials_write(account, Credentials(access_token="t"))
+
+
+def test_a_token_does_not_follow_its_account_to_another_address(provider):
     message = due_message(provider)
     ChannelAccount.objects.update(base_url="http://127.0.0.1:1")
     dispatch()
     message.refresh_from_db()
+    assert message.status == Status.SCHEDULED
+    assert ChannelAccount.objects.get().status == ChannelAccount.Status.PAUSED
+    assert not provider.received
+
+
+def test_a_provider_that_cannot_be_reached_proves_that_nothing_was_sent(provider):
+    message = due_message(provider)
+    move(message.account, "http://127.0.0.1:1")
+    dispatch()
+    message.refresh_from_db()
     assert (message.status, message.due_at) == (Status.SCHEDULED, NOW + timedelta(seconds=2))
-    ChannelAccount.objects.update(base_url=provider.url)
+    move(message.account, provider.url)
     dispatch(NOW + timedelta(seconds=7))
     message.refresh_from_db()
     assert message.status == Status.ACCEPTED
@@ -210,7 +228,7 @@ def test_a_status_that_came_before_the_answer_stands(provider):
 
 
 def test_one_bad_provider_id_does_not_cost_the_others_their_answers(provider):
-    campaign = CampaignBuilder(account=AccountBuilder(base_url=provider.url))
+    campaign = CampaignBuilder(account=AccountBuilder(token="t", base_url=provider.url))
     messages = [due_message(provider, campaign=campaign) for _ in range(3)]
     provider.answer = lambda _body: (200, {"messages": [{"id": "wamid.same"}]})
     dispatch()
@@ -218,7 +236,7 @@ def test_one_bad_provider_id_does_not_cost_the_others_their_answers(provider):
 
 
 def test_the_facts_of_a_whole_batch_take_ten_queries_at_most(provider):
-    campaign = CampaignBuilder(account=AccountBuilder(base_url=provider.url))
+    campaign = CampaignBuilder(account=AccountBuilder(token="t", base_url=provider.url))
     ids = [due_message(provider, campaign=campaign).pk for _ in range(20)]
     account = campaign.account
     with CaptureQueriesContext(
@@ -230,7 +248,7 @@ def test_the_facts_of_a_whole_batch_take_ten_queries_at_most(provider):
 
 
 def test_messages_beyond_the_numbers_pace_stay_in_the_queue(provider):
-    campaign = CampaignBuilder(account=AccountBuilder(base_url=provider.url, throughput_per_second=8))
+    campaign = CampaignBuilder(account=AccountBuilder(token="t", base_url=provider.url, throughput_per_second=8))
     for _ in range(5):
         due_message(provider, campaign=campaign)
     assert dispatch(seconds=0).more  # a clock that stands still fills no bucket: a quarter of a second's worth goes
@@ -249,7 +267,7 @@ def test_the_same_person_is_not_written_to_twice_within_six_seconds(provider):
 
 
 def test_the_portfolios_daily_limit_counts_people_outside_windows(provider):
-    account = AccountBuilder(base_url=provider.url, messaging_limit=1)
+    account = AccountBuilder(token="t", base_url=provider.url, messaging_limit=1)
     campaign = CampaignBuilder(account=account)
     for _ in range(2):
         templated(due_message(provider, campaign=campaign))
@@ -260,7 +278,7 @@ def test_the_portfolios_daily_limit_counts_people_outside_windows(provider):
 
 
 def test_answers_that_the_database_cannot_keep_do_not_cost_the_others_theirs(provider):
-    campaign = CampaignBuilder(account=AccountBuilder(base_url=provider.url))
+    campaign = CampaignBuilder(account=AccountBuilder(token="t", base_url=provider.url))
     messages = [due_message(provider, campaign=campaign) for _ in range(4)]
     odd = iter(["wamid.ok", "wamid." + "x" * 300, "wamid.\0", "wamid.\ud800"])
     provider.answer = lambda _body: (200, {"messages": [{"id": next(odd)}]})
@@ -269,7 +287,7 @@ def test_answers_that_the_database_cannot_keep_do_not_cost_the_others_theirs(pro
 
 
 def test_a_message_that_cannot_be_put_into_words_fails_alone(provider):
-    campaign = CampaignBuilder(account=AccountBuilder(base_url=provider.url))
+    campaign = CampaignBuilder(account=AccountBuilder(token="t", base_url=provider.url))
     broken = templated(due_message(provider, campaign=campaign))
     Contact.objects.update(consent_granted=[consent_key("whatsapp", "marketing")])
     broken.content_template |= {"values": {"header.image": 5}}

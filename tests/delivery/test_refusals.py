@@ -34,7 +34,7 @@ def send_template(contact, account, **template):
 
 @pytest.mark.parametrize("window", ["open", "closed"])
 def test_a_test_send_does_not_bring_marketing_to_somebody_who_opted_out(provider, window):
-    account = AccountBuilder(base_url=provider.url)
+    account = AccountBuilder(token="t", base_url=provider.url)
     # "Service" was agreed to: it must not open a way for marketing.
     contact = ContactBuilder(consent_granted=[consent_key("whatsapp", "service")], consent_withdrawn=WITHDRAWN)
     PhoneBuilder(contact=contact)
@@ -48,7 +48,7 @@ def test_a_test_send_does_not_bring_marketing_to_somebody_who_opted_out(provider
 
 
 def test_a_test_send_of_a_marketing_template_outside_the_window_needs_marketing_consent(provider):
-    account = AccountBuilder(base_url=provider.url)
+    account = AccountBuilder(token="t", base_url=provider.url)
     contact = ContactBuilder(consent_granted=[consent_key("whatsapp", "service")])
     PhoneBuilder(contact=contact)
     message = send_template(contact, account)
@@ -59,7 +59,7 @@ def test_a_test_send_of_a_marketing_template_outside_the_window_needs_marketing_
 
 
 def test_a_utility_template_still_reaches_somebody_who_wants_no_marketing(provider):
-    account = AccountBuilder(base_url=provider.url)
+    account = AccountBuilder(token="t", base_url=provider.url)
     contact = ContactBuilder(consent_granted=[], consent_withdrawn=WITHDRAWN)
     PhoneBuilder(contact=contact)
     conversation = ConversationBuilder(contact=contact, campaign=None, account=account)

@@ -40,7 +40,7 @@ def test_a_decision_is_kept_with_what_it_saw_and_can_be_asked_for():
 
 
 def test_a_messages_decisions_come_newest_first(provider):
-    conversation = ConversationBuilder(campaign__account=AccountBuilder(base_url=provider.url))
+    conversation = ConversationBuilder(campaign__account=AccountBuilder(token="t", base_url=provider.url))
     PhoneBuilder(contact=conversation.contact)
     message = OutboundBuilder(conversation=conversation, expires_at=NOW + timedelta(days=3))
     Contact.objects.filter(pk=message.contact_id).update(deferred_until=NOW + timedelta(hours=1))
@@ -57,7 +57,7 @@ def test_facts_of_many_plans_come_in_their_order():
 
 
 def test_a_test_message_goes_through_the_outbox_like_any_other(provider):
-    account = AccountBuilder(base_url=provider.url)
+    account = AccountBuilder(token="t", base_url=provider.url)
     template = TemplateBuilder(account=account, category="UTILITY")
     message = send_a_test(
         account=account, to="+84901234567", actor=None, now=NOW, dedupe_key="t1", template=template,
@@ -82,7 +82,7 @@ def test_a_test_message_with_missing_values_is_not_even_queued():
 
 
 def test_free_words_to_somebody_who_never_wrote_are_refused_by_the_gate(provider):
-    account = AccountBuilder(base_url=provider.url)
+    account = AccountBuilder(token="t", base_url=provider.url)
     message = send_a_test(account=account, to="+84901234567", actor=None, now=NOW, dedupe_key="t1", text="Hi")
     dispatch_due(clock=lambda: NOW, seconds=0)
     message.refresh_from_db()

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 @pytest.mark.parametrize("task", [tasks.dispatch_due_task, tasks.dispatch_urgent_task])
 def test_a_wake_up_sends_what_is_due_now_and_any_other_finds_nothing(provider, task):
     now = timezone.now()
-    campaign = CampaignBuilder(account=AccountBuilder(base_url=provider.url))
+    campaign = CampaignBuilder(account=AccountBuilder(token="t", base_url=provider.url))
     conversation = ConversationBuilder(campaign=campaign, service_window_ends_at=now + timedelta(hours=1))
     PhoneBuilder(contact=conversation.contact)
     message = OutboundBuilder(

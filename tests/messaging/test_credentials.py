@@ -81,3 +81,13 @@ def test_a_generated_key_can_encrypt():
     out = StringIO()
     call_command("generate_key", stdout=out)
     Fernet(out.getvalue().strip())
+
+
+def test_a_token_is_never_sent_to_another_address_than_the_one_it_was_entered_for(account):
+    moved = stored(account)
+    moved.base_url = "https://graph.facebook.example"
+    moved.save()
+    assert credentials_read(stored(account)).access_token == ""
+    assert credentials_read(stored(account)).app_secrets == SECRET.app_secrets
+    credentials_write(stored(account), SECRET)
+    assert credentials_read(stored(account)) == SECRET
