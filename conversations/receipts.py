@@ -53,14 +53,17 @@ def receipt_replay(*, receipt_id: int, now: datetime) -> WebhookReceipt:
     return WebhookReceipt.objects.defer("body").get(pk=receipt_id)
 
 
-# The oldest pending ones, together not larger than we want to hold (always at least one).
+# The oldest pending ones, together not larger than we want to hold (always at least one). One that has failed before
+# goes behind the others: whatever is wrong with it must not hold up the rest of the world.
 PENDING = """
 SELECT id FROM (
-    SELECT id, sum(octet_length(body)) OVER (ORDER BY id) - octet_length(body) AS bytes_before
-    FROM (SELECT id, body FROM messaging_webhookreceipt WHERE state = 'pending' ORDER BY id LIMIT %s) oldest
+    SELECT id, attempts, sum(octet_length(body)) OVER (ORDER BY attempts, id) - octet_length(body) AS bytes_before
+    FROM (
+        SELECT id, attempts, body FROM messaging_webhookreceipt WHERE state = 'pending' ORDER BY attempts, id LIMIT %s
+    ) oldest
 ) sized
 WHERE bytes_before < %s
-ORDER BY id
+ORDER BY attempts, id
 """
 
 
@@ -148,13 +151,10 @@ def _process_one(receipt_id: int, parsed: Parsed, accounts: "_Accounts", now: da
     """Whether this call finished the receipt (another worker may hold it, or may have finished it)."""
     started = time.monotonic()
     try:
+        if not _begin(receipt_id, now):
+            return False
         with transaction.atomic():
-            receipt = (
-                WebhookReceipt.objects.select_for_update(skip_locked=True)
-                .defer("body")
-                .filter(pk=receipt_id, state=WebhookReceipt.State.PENDING)
-                .first()
-            )
+            receipt = _held(receipt_id)
             if receipt is None:
                 return False
             faults = [*parsed.faults, *_apply(receipt, parsed, accounts, now)]
@@ -169,6 +169,34 @@ def _process_one(receipt_id: int, parsed: Parsed, accounts: "_Accounts", now: da
         faults=len(faults),
         milliseconds=round((time.monotonic() - started) * 1000),
     )
+    return True
+
+
+def _held(receipt_id: int) -> WebhookReceipt | None:
+    """The receipt, locked, unless another worker holds or has finished it."""
+    return (
+        WebhookReceipt.objects.select_for_update(skip_locked=True)
+        .defer("body")
+        .filter(pk=receipt_id, state=WebhookReceipt.State.PENDING)
+        .first()
+    )
+
+
+def _begin(receipt_id: int, now: datetime) -> bool:
+    """Count the attempt before it is made: a worker that is killed half-way can count nothing any more.
+
+    False when there is nothing to do, or when this receipt has ended too many workers: then a person has to look.
+    """
+    with transaction.atomic():
+        receipt = _held(receipt_id)
+        if receipt is None:
+            return False
+        if receipt.attempts >= ATTEMPTS:
+            log.error("receipt_given_up", receipt=receipt_id, attempts=receipt.attempts)
+            _finish(receipt, receipt.item_count, [Fault(0, "gave up: its worker was ended, several times")], now)
+            return False
+        receipt.attempts += 1
+        receipt.save(update_fields=["attempts"])
     return True
 
 
@@ -187,8 +215,6 @@ def _failed_as_a_whole(receipt_id: int, error: Exception, now: datetime) -> bool
         receipt = WebhookReceipt.objects.select_for_update().defer("body").get(pk=receipt_id)
         if receipt.state != WebhookReceipt.State.PENDING:
             return False
-        receipt.attempts += 1
-        receipt.save(update_fields=["attempts"])
         if receipt.attempts < ATTEMPTS:
             return False
         _finish(receipt, receipt.item_count, [Fault(0, f"gave up: {type(error).__name__}")], now)

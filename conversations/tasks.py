@@ -11,7 +11,9 @@ from conversations.statuses import orphan_statuses_apply
 SECONDS = 20.0  # what is left after these waits for the next wake-up: far below the task's time limit
 
 
-@shared_task(ignore_result=True)
+# One body may hold a thousand messages, all in one transaction: it gets more time than the tasks of the other queues,
+# and still less than the broker's visibility timeout.
+@shared_task(ignore_result=True, time_limit=240)
 def receipts_process_task() -> None:
     until = time.monotonic() + SECONDS
     while time.monotonic() < until:

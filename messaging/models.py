@@ -143,7 +143,7 @@ class WebhookReceipt(models.Model):
         verbose_name = _("webhook receipt")
         verbose_name_plural = _("webhook receipts")
         indexes = [
-            models.Index(fields=["id"], condition=models.Q(state="pending"), name="webhookreceipt_pending"),
+            models.Index(fields=["attempts", "id"], condition=models.Q(state="pending"), name="webhookreceipt_pending"),
             models.Index(fields=["received_at"], name="webhookreceipt_received"),
         ]
         permissions = [("replay_webhookreceipt", _("Can process a stored webhook again"))]

@@ -123,7 +123,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='webhookreceipt',
-            index=models.Index(condition=models.Q(('state', 'pending')), fields=['id'], name='webhookreceipt_pending'),
+            index=models.Index(condition=models.Q(('state', 'pending')), fields=['attempts', 'id'], name='webhookreceipt_pending'),
         ),
         migrations.AddIndex(
             model_name='webhookreceipt',
