@@ -63,3 +63,11 @@ def test_metrics_are_for_loopback_or_the_bearer_of_the_token(client, settings):
 def test_the_floor_of_a_moment_is_below_every_id_made_since():
     before = uuid7_floor(datetime.now(UTC) - timedelta(milliseconds=2))
     assert before < uuid7() < uuid7_floor(datetime.now(UTC) + timedelta(seconds=2))
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/metrics"])
+def test_a_probe_is_answered_under_whatever_name_it_asks(client, settings, path):
+    """Orchestrators and scrapers ask by address; the site's own names and its TLS are not their business."""
+    settings.ALLOWED_HOSTS, settings.SECURE_SSL_REDIRECT = ["rekindle.example"], True
+    assert client.get(path, headers={"host": "127.0.0.1:8000"}).status_code == 200
+    assert client.get("/admin/login/", headers={"host": "127.0.0.1:8000"}).status_code in (301, 400)
